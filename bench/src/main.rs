@@ -1,0 +1,3 @@
+//! Benchmarks and load drivers.
+
+fn main() {}

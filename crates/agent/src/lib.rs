@@ -1,0 +1,1 @@
+//! SVID rotation, SDS, bootstrap, DNS proxy, probes, supervision of a stock Envoy.

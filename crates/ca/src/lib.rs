@@ -1,0 +1,1 @@
+//! The certificate authority: authenticate a request, sign it, keep the root.

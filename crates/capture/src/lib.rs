@@ -1,0 +1,1 @@
+//! Plans traffic redirection and writes it as an iptables program.

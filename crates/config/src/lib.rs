@@ -1,0 +1,1 @@
+//! The resource kinds: typed specs, parsing, validation, analysis.

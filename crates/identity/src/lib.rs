@@ -1,0 +1,1 @@
+//! SPIFFE identities, trust domains and X.509-SVID parsing.

@@ -1,0 +1,1 @@
+//! Sources of config: directories of YAML, watched.

@@ -1,0 +1,1 @@
+//! Turns a pod into a pod with a sidecar.

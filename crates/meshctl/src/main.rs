@@ -1,0 +1,3 @@
+//! The command line: sandbox, config and analysis.
+
+fn main() {}

@@ -1,0 +1,3 @@
+//! The data plane and its agent in one process.
+
+fn main() {}

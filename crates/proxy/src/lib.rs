@@ -1,0 +1,1 @@
+//! The data plane: listeners, filter chains, routes, clusters, endpoints.

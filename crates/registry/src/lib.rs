@@ -1,0 +1,1 @@
+//! Services, endpoints and workloads merged from Kubernetes and ServiceEntry.

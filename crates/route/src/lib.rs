@@ -1,0 +1,1 @@
+//! Filter chain, virtual host and route matching as pure functions.

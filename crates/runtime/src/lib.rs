@@ -1,0 +1,1 @@
+//! Supervised tasks, drain, signals, backoff, snapshot publishing, debounce.

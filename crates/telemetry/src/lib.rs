@@ -1,0 +1,1 @@
+//! Logging with levels that change at run time and the metric registry.

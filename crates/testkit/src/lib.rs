@@ -1,0 +1,1 @@
+//! Peers, certificates and ports for tests.

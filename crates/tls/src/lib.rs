@@ -1,0 +1,1 @@
+//! TLS configurations from SVIDs, peer verification, ALPN; the only dependant of rustls.

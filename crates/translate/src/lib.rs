@@ -1,0 +1,1 @@
+//! Snapshot and proxy view to xDS resources.

@@ -1,0 +1,1 @@
+//! The xDS protocol as a state machine, with client and server transports.

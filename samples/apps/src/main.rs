@@ -1,0 +1,3 @@
+//! Stand-ins of the sample applications.
+
+fn main() {}
