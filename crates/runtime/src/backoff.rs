@@ -16,12 +16,18 @@ pub struct Backoff {
 impl Backoff {
     /// Starts at `base` and never waits longer than `cap`.
     pub fn new(base: Duration, cap: Duration) -> Self {
-        Self { base, cap, tries: 0 }
+        Self {
+            base,
+            cap,
+            tries: 0,
+        }
     }
 
     /// The upper bound of the next wait.
     pub fn ceiling(&self) -> Duration {
-        self.base.saturating_mul(1_u32.checked_shl(self.tries).unwrap_or(u32::MAX)).min(self.cap)
+        self.base
+            .saturating_mul(1_u32.checked_shl(self.tries).unwrap_or(u32::MAX))
+            .min(self.cap)
     }
 
     /// The next wait; `unit` is a random number in `0.0..1.0`.

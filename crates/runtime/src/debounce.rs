@@ -32,7 +32,10 @@ struct Pending {
 impl Debounce {
     /// Nothing pending.
     pub fn new(settings: DebounceSettings) -> Self {
-        Self { settings, pending: None }
+        Self {
+            settings,
+            pending: None,
+        }
     }
 
     /// A change came at `now`.
@@ -61,8 +64,10 @@ impl Debounce {
 mod tests {
     use super::*;
 
-    const SETTINGS: DebounceSettings =
-        DebounceSettings { quiet: Duration::from_millis(100), max: Duration::from_millis(250) };
+    const SETTINGS: DebounceSettings = DebounceSettings {
+        quiet: Duration::from_millis(100),
+        max: Duration::from_millis(250),
+    };
 
     #[test]
     fn a_single_change_is_due_after_the_quiet_time() {

@@ -9,7 +9,16 @@ use tokio::sync::{mpsc, watch};
 pub fn drain_channel() -> (DrainTrigger, DrainSignal) {
     let (begun_sender, begun) = watch::channel(false);
     let (alive, all_gone) = mpsc::channel(1);
-    (DrainTrigger { begun: begun_sender, all_gone }, DrainSignal { begun, _alive: alive })
+    (
+        DrainTrigger {
+            begun: begun_sender,
+            all_gone,
+        },
+        DrainSignal {
+            begun,
+            _alive: alive,
+        },
+    )
 }
 
 /// Starts a drain and waits for its end.

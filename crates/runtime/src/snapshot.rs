@@ -24,7 +24,12 @@ impl<T> Publisher<T> {
     /// Starts with `initial`.
     pub fn new(initial: T) -> Self {
         let (changed, _) = watch::channel(0);
-        Self { shared: Arc::new(Shared { value: ArcSwap::from_pointee(initial) }), changed }
+        Self {
+            shared: Arc::new(Shared {
+                value: ArcSwap::from_pointee(initial),
+            }),
+            changed,
+        }
     }
 
     /// Replaces the value and tells the subscribers.
@@ -40,7 +45,10 @@ impl<T> Publisher<T> {
 
     /// A reader's handle.
     pub fn reader(&self) -> Published<T> {
-        Published { shared: Arc::clone(&self.shared), changed: self.changed.subscribe() }
+        Published {
+            shared: Arc::clone(&self.shared),
+            changed: self.changed.subscribe(),
+        }
     }
 }
 
@@ -53,7 +61,10 @@ pub struct Published<T> {
 
 impl<T> Clone for Published<T> {
     fn clone(&self) -> Self {
-        Self { shared: Arc::clone(&self.shared), changed: self.changed.clone() }
+        Self {
+            shared: Arc::clone(&self.shared),
+            changed: self.changed.clone(),
+        }
     }
 }
 

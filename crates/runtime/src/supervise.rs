@@ -30,7 +30,10 @@ impl Supervisor {
     /// Watches nothing yet.
     pub fn new() -> Self {
         let (sender, failures) = mpsc::unbounded_channel();
-        Self { handle: SupervisorHandle { failures: sender }, failures }
+        Self {
+            handle: SupervisorHandle { failures: sender },
+            failures,
+        }
     }
 
     /// A handle to start tasks with.
@@ -50,12 +53,12 @@ impl Supervisor {
 
 impl SupervisorHandle {
     /// Runs `task`; an error or a panic is logged and reported under `name`.
-    pub fn spawn<E: Display>(
+    pub fn spawn<E>(
         &self,
         name: &'static str,
         task: impl Future<Output = Result<(), E>> + Send + 'static,
     ) where
-        E: Send + 'static,
+        E: Display + Send + 'static,
     {
         let failures = self.failures.clone();
         let running = tokio::spawn(task);
@@ -83,8 +86,12 @@ mod tests {
     #[tokio::test]
     async fn the_first_failure_is_reported_by_name() {
         let mut supervisor = Supervisor::new();
-        supervisor.handle().spawn("well", async { Ok::<(), String>(()) });
-        supervisor.handle().spawn("ill", async { Err::<(), _>("no disk") });
+        supervisor
+            .handle()
+            .spawn("well", async { Ok::<(), String>(()) });
+        supervisor
+            .handle()
+            .spawn("ill", async { Err::<(), _>("no disk") });
         assert_eq!(supervisor.failed().await, "ill: no disk");
     }
 }

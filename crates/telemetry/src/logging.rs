@@ -22,7 +22,9 @@ pub enum LogFormat {
 
 /// A level or filter that cannot be read.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot read the log filter {filter:?}: {reason}; write for example `info` or `warn,ferromesh_xds=debug`")]
+#[error(
+    "cannot read the log filter {filter:?}: {reason}; write for example `info` or `warn,ferromesh_xds=debug`"
+)]
 pub struct LogLevelError {
     filter: String,
     reason: String,
@@ -36,7 +38,9 @@ pub struct LogHandle {
 
 impl fmt::Debug for LogHandle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("LogHandle").field("filter", &self.filter()).finish()
+        f.debug_struct("LogHandle")
+            .field("filter", &self.filter())
+            .finish()
     }
 }
 
@@ -55,7 +59,9 @@ impl LogHandle {
 
     /// The filter in force.
     pub fn filter(&self) -> String {
-        self.reload.with_current(ToString::to_string).unwrap_or_default()
+        self.reload
+            .with_current(ToString::to_string)
+            .unwrap_or_default()
     }
 }
 
@@ -70,11 +76,15 @@ pub fn init_logging(filter: &str, log_format: LogFormat) -> Result<LogHandle, Lo
     // A log that is already installed keeps working; ours then filters nothing.
     let _ = match log_format {
         LogFormat::Text => registry
-            .with(format::layer().with_writer(std::io::stderr).with_ansi(colours))
+            .with(
+                format::layer()
+                    .with_writer(std::io::stderr)
+                    .with_ansi(colours),
+            )
             .try_init(),
-        LogFormat::Json => {
-            registry.with(format::layer().json().with_writer(std::io::stderr)).try_init()
-        }
+        LogFormat::Json => registry
+            .with(format::layer().json().with_writer(std::io::stderr))
+            .try_init(),
     };
     Ok(LogHandle { reload: handle })
 }

@@ -80,7 +80,11 @@ impl From<String> for Hostname {
 
 impl From<Str> for Hostname {
     fn from(text: Str) -> Self {
-        if text.bytes().any(|b| b.is_ascii_uppercase()) { Self::from(text.as_str()) } else { Self(text) }
+        if text.bytes().any(|b| b.is_ascii_uppercase()) {
+            Self::from(text.as_str())
+        } else {
+            Self(text)
+        }
     }
 }
 
@@ -114,8 +118,18 @@ mod tests {
     fn a_short_name_expands_into_the_namespace_of_its_object() {
         let full = host("reviews").expand(&Namespace::from("prod"), "cluster.local");
         assert_eq!(full.as_str(), "reviews.prod.svc.cluster.local");
-        assert_eq!(host("a.b").expand(&Namespace::from("prod"), "cluster.local").as_str(), "a.b");
-        assert_eq!(host("*").expand(&Namespace::from("prod"), "cluster.local").as_str(), "*");
+        assert_eq!(
+            host("a.b")
+                .expand(&Namespace::from("prod"), "cluster.local")
+                .as_str(),
+            "a.b"
+        );
+        assert_eq!(
+            host("*")
+                .expand(&Namespace::from("prod"), "cluster.local")
+                .as_str(),
+            "*"
+        );
     }
 
     #[test]

@@ -36,7 +36,12 @@ impl Labels {
 
 impl<K: Into<Str>, V: Into<Str>> FromIterator<(K, V)> for Labels {
     fn from_iter<I: IntoIterator<Item = (K, V)>>(pairs: I) -> Self {
-        Self(Arc::new(pairs.into_iter().map(|(k, v)| (k.into(), v.into())).collect()))
+        Self(Arc::new(
+            pairs
+                .into_iter()
+                .map(|(k, v)| (k.into(), v.into()))
+                .collect(),
+        ))
     }
 }
 
@@ -48,7 +53,9 @@ pub struct Selector(pub Labels);
 impl Selector {
     /// Whether `labels` hold every pair of the selector.
     pub fn matches(&self, labels: &Labels) -> bool {
-        self.0.iter().all(|(key, value)| labels.get(key) == Some(value))
+        self.0
+            .iter()
+            .all(|(key, value)| labels.get(key) == Some(value))
     }
 
     /// Whether the selector names no label.

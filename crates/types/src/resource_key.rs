@@ -20,7 +20,11 @@ pub struct ResourceKey {
 impl ResourceKey {
     /// Puts the three parts together.
     pub fn new(kind: impl Into<Str>, namespace: impl Into<Str>, name: impl Into<Str>) -> Self {
-        Self { kind: kind.into(), namespace: Namespace::from(namespace.into()), name: name.into() }
+        Self {
+            kind: kind.into(),
+            namespace: Namespace::from(namespace.into()),
+            name: name.into(),
+        }
     }
 }
 
