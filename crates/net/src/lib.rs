@@ -1,1 +1,23 @@
 //! Sockets, original destination, network namespaces; the only crate that may hold unsafe code.
+//!
+//! In: addresses and socket settings. Out: tokio streams and listeners with those settings.
+//! Everything here goes through the safe interfaces of `socket2` and `rustix` where they exist.
+//! TLS lives in `tls`, HTTP in `http`.
+
+mod address;
+mod connect;
+mod listen;
+mod namespace;
+mod original_dst;
+mod relay;
+mod rewind;
+mod stream;
+
+pub use address::Address;
+pub use connect::{ConnectSettings, connect};
+pub use listen::{ListenError, ListenSettings, Listener};
+pub use namespace::{NamespaceError, enter_network_namespace};
+pub use original_dst::original_destination;
+pub use relay::{RelayCounters, RelayEnd, Side, relay};
+pub use rewind::Rewind;
+pub use stream::{KeepAlive, Stream};

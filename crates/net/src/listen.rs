@@ -1,0 +1,185 @@
+//! Listening sockets: one per worker on the same address, so that the kernel spreads connections
+//! over the workers (`SO_REUSEPORT`) and no worker hands a connection to another.
+
+use std::io;
+use std::net::SocketAddr;
+use std::os::fd::{AsFd, BorrowedFd};
+
+use socket2::{Domain, Protocol, SockRef, Socket, Type};
+use thiserror::Error;
+use tokio::net::{TcpListener, TcpStream};
+
+use crate::stream::KeepAlive;
+
+/// How to open a listening socket.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ListenSettings {
+    /// The address; port 0 lets the kernel choose.
+    pub address: SocketAddr,
+    /// Several sockets on one address (one per worker).
+    pub reuse_port: bool,
+    /// Accept connections to any address (`IP_TRANSPARENT`, TPROXY redirection).
+    pub transparent: bool,
+    /// Bind even when the address is not (yet) local (`IP_FREEBIND`).
+    pub freebind: bool,
+    /// A wildcard IPv6 address also takes IPv4 connections.
+    pub dual_stack: bool,
+    /// Length of the kernel's accept queue.
+    pub backlog: i32,
+    /// TCP keep-alive of accepted connections.
+    pub keep_alive: Option<KeepAlive>,
+}
+
+impl ListenSettings {
+    /// The defaults: `SO_REUSEPORT`, a backlog of 4096 (the kernel's own upper bound,
+    /// `net.core.somaxconn`), nothing else.
+    pub fn new(address: SocketAddr) -> Self {
+        Self {
+            address,
+            reuse_port: true,
+            transparent: false,
+            freebind: false,
+            dual_stack: false,
+            backlog: 4096,
+            keep_alive: None,
+        }
+    }
+}
+
+/// A listening socket could not be opened.
+#[derive(Debug, Error)]
+#[error("cannot listen on {address}: {step}: {source}")]
+pub struct ListenError {
+    address: SocketAddr,
+    step: &'static str,
+    #[source]
+    source: io::Error,
+}
+
+/// A bound, listening socket that is not yet tied to a runtime.
+#[derive(Debug)]
+pub struct Listener {
+    socket: Socket,
+    keep_alive: Option<KeepAlive>,
+}
+
+impl Listener {
+    /// Opens, binds and listens.
+    pub fn bind(settings: &ListenSettings) -> Result<Self, ListenError> {
+        let fail = |step| {
+            move |source| ListenError {
+                address: settings.address,
+                step,
+                source,
+            }
+        };
+        let is_v6 = settings.address.is_ipv6();
+        let domain = Domain::for_address(settings.address);
+        let socket = Socket::new(domain, Type::STREAM.nonblocking(), Some(Protocol::TCP))
+            .map_err(fail("open a socket"))?;
+        socket
+            .set_reuse_address(true)
+            .map_err(fail("set SO_REUSEADDR"))?;
+        if settings.reuse_port {
+            socket
+                .set_reuse_port(true)
+                .map_err(fail("set SO_REUSEPORT"))?;
+        }
+        if is_v6 {
+            socket
+                .set_only_v6(!settings.dual_stack)
+                .map_err(fail("set IPV6_V6ONLY"))?;
+        }
+        if settings.transparent {
+            set_transparent(&socket, is_v6).map_err(fail("set IP_TRANSPARENT"))?;
+        }
+        if settings.freebind {
+            set_freebind(&socket, is_v6).map_err(fail("set IP_FREEBIND"))?;
+        }
+        socket
+            .bind(&settings.address.into())
+            .map_err(fail("bind"))?;
+        socket.listen(settings.backlog).map_err(fail("listen"))?;
+        Ok(Self {
+            socket,
+            keep_alive: settings.keep_alive,
+        })
+    }
+
+    /// The bound address, with the port that the kernel chose.
+    pub fn local_address(&self) -> io::Result<SocketAddr> {
+        self.socket
+            .local_addr()?
+            .as_socket()
+            .ok_or_else(|| io::Error::from(io::ErrorKind::Unsupported))
+    }
+
+    /// Ties the socket to the current tokio runtime.
+    pub fn into_tokio(self) -> io::Result<TcpListener> {
+        TcpListener::from_std(self.socket.into())
+    }
+
+    /// Another handle on the same socket (and the same accept queue).
+    pub fn try_clone(&self) -> io::Result<Self> {
+        Ok(Self {
+            socket: self.socket.try_clone()?,
+            keep_alive: self.keep_alive,
+        })
+    }
+
+    /// Sets what accepted connections need; to be called once on each.
+    pub fn prepare(stream: &TcpStream, keep_alive: Option<&KeepAlive>) -> io::Result<()> {
+        stream.set_nodelay(true)?;
+        if let Some(keep_alive) = keep_alive {
+            keep_alive.apply(&SockRef::from(stream))?;
+        }
+        Ok(())
+    }
+}
+
+impl AsFd for Listener {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+}
+
+fn set_transparent(socket: &Socket, is_v6: bool) -> io::Result<()> {
+    if is_v6 {
+        socket.set_ip_transparent_v6(true)
+    } else {
+        socket.set_ip_transparent_v4(true)
+    }
+}
+
+fn set_freebind(socket: &Socket, is_v6: bool) -> io::Result<()> {
+    if is_v6 {
+        socket.set_freebind_v6(true)
+    } else {
+        socket.set_freebind_v4(true)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_sockets_share_one_address() {
+        let first = Listener::bind(&ListenSettings::new(([127, 0, 0, 1], 0).into()))
+            .expect("a loopback port");
+        let address = first.local_address().expect("a bound socket");
+        assert_ne!(address.port(), 0);
+        Listener::bind(&ListenSettings::new(address)).expect("the same port again");
+    }
+
+    #[test]
+    fn an_address_in_use_is_named_in_the_error() {
+        let mut settings = ListenSettings::new(([127, 0, 0, 1], 0).into());
+        settings.reuse_port = false;
+        let first = Listener::bind(&settings).expect("a loopback port");
+        settings.address = first.local_address().expect("a bound socket");
+        let error = Listener::bind(&settings).expect_err("the port is taken");
+        assert!(error.to_string().contains(&settings.address.to_string()));
+        assert!(error.to_string().contains("bind"), "{error}");
+    }
+}
