@@ -1,0 +1,82 @@
+//! What a route does with a request: forward, redirect or answer directly.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use crate::hash_policy::HashPolicy;
+use crate::redirect::Redirect;
+use crate::retry::RetryPolicy;
+use crate::rewrite::{HostRewrite, PathRewrite};
+use crate::weighted::ClusterChoice;
+
+/// What a route does.
+#[derive(Clone, Debug)]
+pub enum Action {
+    /// Sends the request to a cluster.
+    Forward(Box<Forward>),
+    /// Answers with a redirect.
+    Redirect(Box<Redirect>),
+    /// Answers by itself.
+    Respond(DirectResponse),
+}
+
+/// A fixed answer.
+#[derive(Clone, Debug)]
+pub struct DirectResponse {
+    /// The status.
+    pub status: u16,
+    /// The body; may be empty.
+    pub body: Bytes,
+}
+
+/// How a request is forwarded.
+#[derive(Clone, Debug)]
+pub struct Forward {
+    /// Where to.
+    pub cluster: ClusterChoice,
+    /// The status when the cluster does not exist.
+    pub cluster_not_found_status: u16,
+    /// Edit of the path.
+    pub path_rewrite: Option<PathRewrite>,
+    /// Edit of the authority.
+    pub host_rewrite: Option<HostRewrite>,
+    /// Whether an edited authority is kept in `x-forwarded-host`.
+    pub append_x_forwarded_host: bool,
+    /// How long things may take.
+    pub timeouts: Timeouts,
+    /// Retries; overrides the virtual host's.
+    pub retry: Option<RetryPolicy>,
+    /// Whether the circuit breakers of priority HIGH apply.
+    pub high_priority: bool,
+    /// Hash input for consistent-hash load balancing.
+    pub hash_policies: Vec<HashPolicy>,
+    /// Upgrades (lower case) that this route allows or forbids, over the connection manager's.
+    pub upgrades: Vec<(String, bool)>,
+}
+
+/// How long things may take. `None` is without limit.
+#[derive(Clone, Debug)]
+pub struct Timeouts {
+    /// From the complete request to the complete response.
+    pub request: Option<Duration>,
+    /// Without progress on the stream; outer `None` keeps the connection manager's.
+    pub idle: Option<Option<Duration>>,
+    /// The whole life of the stream; outer `None` keeps the connection manager's.
+    pub max_stream_duration: Option<Option<Duration>>,
+    /// Upper bound for the deadline that `grpc-timeout` asks for; outer `None` ignores that header,
+    /// inner `None` accepts any deadline.
+    pub grpc_timeout_max: Option<Option<Duration>>,
+}
+
+impl Default for Timeouts {
+    /// Envoy's: 15 s for a request.
+    fn default() -> Self {
+        Self {
+            request: Some(Duration::from_secs(15)),
+            idle: None,
+            max_stream_duration: None,
+            grpc_timeout_max: None,
+        }
+    }
+}
