@@ -1,0 +1,139 @@
+//! Streams after the handshake. They expose what was negotiated and nothing of rustls.
+
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use rustls::CommonState;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use crate::peer::PeerCertificate;
+
+macro_rules! delegate_io {
+    ($stream:ident) => {
+        impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for $stream<S> {
+            fn poll_read(
+                mut self: Pin<&mut Self>,
+                cx: &mut Context<'_>,
+                out: &mut ReadBuf<'_>,
+            ) -> Poll<io::Result<()>> {
+                match Pin::new(&mut self.inner).poll_read(cx, out) {
+                    // Many peers leave without close_notify; HTTP and the relay frame their own
+                    // messages, so an end without it is an end.
+                    Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::UnexpectedEof => {
+                        Poll::Ready(Ok(()))
+                    }
+                    other => other,
+                }
+            }
+        }
+
+        impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for $stream<S> {
+            fn poll_write(
+                mut self: Pin<&mut Self>,
+                cx: &mut Context<'_>,
+                bytes: &[u8],
+            ) -> Poll<io::Result<usize>> {
+                Pin::new(&mut self.inner).poll_write(cx, bytes)
+            }
+
+            fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+                Pin::new(&mut self.inner).poll_flush(cx)
+            }
+
+            fn poll_shutdown(
+                mut self: Pin<&mut Self>,
+                cx: &mut Context<'_>,
+            ) -> Poll<io::Result<()>> {
+                Pin::new(&mut self.inner).poll_shutdown(cx)
+            }
+
+            fn poll_write_vectored(
+                mut self: Pin<&mut Self>,
+                cx: &mut Context<'_>,
+                slices: &[io::IoSlice<'_>],
+            ) -> Poll<io::Result<usize>> {
+                Pin::new(&mut self.inner).poll_write_vectored(cx, slices)
+            }
+
+            fn is_write_vectored(&self) -> bool {
+                self.inner.is_write_vectored()
+            }
+        }
+    };
+}
+
+/// The server's end.
+#[derive(Debug)]
+pub struct ServerStream<S> {
+    pub(crate) inner: tokio_rustls::server::TlsStream<S>,
+}
+
+/// The client's end.
+#[derive(Debug)]
+pub struct ClientStream<S> {
+    pub(crate) inner: tokio_rustls::client::TlsStream<S>,
+}
+
+delegate_io!(ServerStream);
+delegate_io!(ClientStream);
+
+impl<S> ServerStream<S> {
+    /// The protocol that ALPN agreed on.
+    pub fn alpn(&self) -> Option<&[u8]> {
+        self.inner.get_ref().1.alpn_protocol()
+    }
+
+    /// The server name that the client sent.
+    pub fn server_name(&self) -> Option<&str> {
+        self.inner.get_ref().1.server_name()
+    }
+
+    /// `TLSv1.2` or `TLSv1.3`.
+    pub fn version(&self) -> &'static str {
+        version(self.inner.get_ref().1)
+    }
+
+    /// The client's verified certificate, if it showed one.
+    pub fn peer(&self) -> Option<PeerCertificate> {
+        peer(self.inner.get_ref().1)
+    }
+
+    /// The stream below.
+    pub fn stream(&self) -> &S {
+        self.inner.get_ref().0
+    }
+}
+
+impl<S> ClientStream<S> {
+    /// The protocol that ALPN agreed on.
+    pub fn alpn(&self) -> Option<&[u8]> {
+        self.inner.get_ref().1.alpn_protocol()
+    }
+
+    /// `TLSv1.2` or `TLSv1.3`.
+    pub fn version(&self) -> &'static str {
+        version(self.inner.get_ref().1)
+    }
+
+    /// The server's certificate.
+    pub fn peer(&self) -> Option<PeerCertificate> {
+        peer(self.inner.get_ref().1)
+    }
+
+    /// The stream below.
+    pub fn stream(&self) -> &S {
+        self.inner.get_ref().0
+    }
+}
+
+fn peer(state: &CommonState) -> Option<PeerCertificate> {
+    PeerCertificate::from_chain(state.peer_certificates()?.iter().map(AsRef::as_ref))
+}
+
+fn version(state: &CommonState) -> &'static str {
+    match state.protocol_version() {
+        Some(rustls::ProtocolVersion::TLSv1_3) => "TLSv1.3",
+        _ => "TLSv1.2",
+    }
+}
