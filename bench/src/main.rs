@@ -1,3 +1,0 @@
-//! Benchmarks and load drivers.
-
-fn main() {}
