@@ -1,0 +1,57 @@
+//! `Gateway`: the ports that a gateway workload opens, and for which hosts.
+
+mod tls;
+
+use ferromesh_types::{Protocol, Selector, Str};
+use serde::Deserialize;
+
+pub use tls::{ServerTlsMode, ServerTlsSettings, TlsCertificate, TlsProtocol};
+
+/// Servers on the workloads that the selector names.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Gateway {
+    /// What to open.
+    pub servers: Vec<Server>,
+    /// Labels of the gateway workloads.
+    pub selector: Selector,
+}
+
+/// One open port for some hosts.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Server {
+    /// The port.
+    pub port: Option<ServerPort>,
+    /// The address to bind; empty is all addresses.
+    pub bind: Str,
+    /// The hosts, as `host` or `namespace/host`, with wildcards.
+    pub hosts: Vec<Str>,
+    /// TLS of the port.
+    pub tls: Option<ServerTlsSettings>,
+    /// Declared by the API and without effect.
+    pub default_endpoint: Str,
+    /// A name, unique in the Gateway.
+    pub name: Str,
+}
+
+/// A port with its protocol.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct ServerPort {
+    /// The number.
+    pub number: u16,
+    /// The protocol by name, in any case.
+    pub protocol: Str,
+    /// A name.
+    pub name: Str,
+    /// Declared by the API; without effect on Gateways and Sidecars.
+    pub target_port: Option<u16>,
+}
+
+impl ServerPort {
+    /// The protocol.
+    pub fn protocol(&self) -> Protocol {
+        Protocol::parse(&self.protocol)
+    }
+}
