@@ -204,9 +204,14 @@ mod tests {
         ]
         .into_iter()
         .collect();
-        let new: ResourceSet = [resource("c", "2"), kept, resource("d", "1"), resource("e", "1")]
-            .into_iter()
-            .collect();
+        let new: ResourceSet = [
+            resource("c", "2"),
+            kept,
+            resource("d", "1"),
+            resource("e", "1"),
+        ]
+        .into_iter()
+        .collect();
         let difference = old.difference(&new);
         let changed: Vec<_> = difference.changed.iter().map(|r| r.name.as_str()).collect();
         assert_eq!(changed, ["c", "e"]);

@@ -61,7 +61,10 @@ impl ClientStream {
             subscription.reconnect();
         }
         let types: Vec<String> = self.subscriptions.iter().map(|(t, _)| t.clone()).collect();
-        types.iter().filter_map(|type_url| self.open(type_url)).collect()
+        types
+            .iter()
+            .filter_map(|type_url| self.open(type_url))
+            .collect()
     }
 
     /// The stream is gone; subscriptions stay.
@@ -184,8 +187,9 @@ impl ClientStream {
             return self.open(type_url);
         }
         let node = self.node_once();
+        let variant = self.variant;
         let subscription = self.subscription(type_url);
-        Some(match self.variant {
+        Some(match variant {
             Variant::Delta => Request::Delta(Box::new(DeltaDiscoveryRequest {
                 node,
                 type_url: type_url.to_owned(),
@@ -194,7 +198,6 @@ impl ClientStream {
                 ..DeltaDiscoveryRequest::default()
             })),
             Variant::StateOfTheWorld => {
-                let subscription = &*subscription;
                 world_request(type_url, subscription, node, &subscription.nonce)
             }
         })

@@ -44,9 +44,7 @@ impl Payload {
             Self::All(set) => (Some(set.iter()), None),
             Self::Some(list) => (None, Some(list.iter())),
         };
-        all.into_iter()
-            .flatten()
-            .chain(some.into_iter().flatten())
+        all.into_iter().flatten().chain(some.into_iter().flatten())
     }
 
     fn at(&self, index: usize) -> Option<&Arc<EncodedResource>> {
@@ -82,7 +80,11 @@ impl Response {
             .iter()
             .map(|resource| field_len(self.item_len(resource)))
             .sum();
-        resources + self.text_fields().map(|(_, text)| text_len(text)).sum::<usize>()
+        resources
+            + self
+                .text_fields()
+                .map(|(_, text)| text_len(text))
+                .sum::<usize>()
     }
 
     /// The fields around the resources: number and content.
@@ -124,7 +126,11 @@ fn field_len(content: usize) -> usize {
 
 /// Empty strings are left out, as everywhere in protobuf.
 fn text_len(text: &str) -> usize {
-    if text.is_empty() { 0 } else { field_len(text.len()) }
+    if text.is_empty() {
+        0
+    } else {
+        field_len(text.len())
+    }
 }
 
 fn put_key(buffer: &mut BytesMut, number: u8, content: usize) {

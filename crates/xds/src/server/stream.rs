@@ -96,7 +96,9 @@ impl ServerStream {
 
     /// The state of one type.
     pub fn watch(&self, type_url: &str) -> Option<&Watch> {
-        self.watches.iter().find(|watch| watch.type_url == *type_url)
+        self.watches
+            .iter()
+            .find(|watch| watch.type_url == *type_url)
     }
 
     pub(super) fn watch_mut(&mut self, type_url: &str) -> Option<&mut Watch> {

@@ -126,7 +126,10 @@ impl Watch {
         if number == self.last_nonce {
             self.rejection = None;
         }
-        let newer = self.acked.as_ref().is_none_or(|acked| acked.number < number);
+        let newer = self
+            .acked
+            .as_ref()
+            .is_none_or(|acked| acked.number < number);
         if newer {
             // Only the last response's version is kept; an older nonce was sent with an older one,
             // which an acknowledgement that arrives late need not spell out.

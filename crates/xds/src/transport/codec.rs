@@ -58,7 +58,9 @@ impl Decoder for ReplyDecoder {
 
     fn decode(&mut self, buffer: &mut DecodeBuf<'_>) -> Result<Option<Reply>, Status> {
         let reply = match self.0 {
-            Variant::Delta => DeltaDiscoveryResponse::decode(buffer).map(Box::new).map(Reply::Delta),
+            Variant::Delta => DeltaDiscoveryResponse::decode(buffer)
+                .map(Box::new)
+                .map(Reply::Delta),
             Variant::StateOfTheWorld => DiscoveryResponse::decode(buffer)
                 .map(Box::new)
                 .map(Reply::StateOfTheWorld),

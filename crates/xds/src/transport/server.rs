@@ -68,9 +68,8 @@ impl RequestStream {
 /// Takes a stream over, or refuses it.
 pub type StreamHandler = dyn Fn(OpenStream) -> Result<(), Status> + Send + Sync;
 
-type Route = dyn Fn(http::Request<Incoming>) -> BoxFuture<'static, http::Response<Body>>
-    + Send
-    + Sync;
+type Route =
+    dyn Fn(http::Request<Incoming>) -> BoxFuture<'static, http::Response<Body>> + Send + Sync;
 
 /// The calls that a server answers, by path.
 #[derive(Clone, Default)]
@@ -143,11 +142,8 @@ impl Routes {
     async fn call(&self, request: http::Request<Incoming>) -> http::Response<Body> {
         match self.0.get(request.uri().path()) {
             Some(route) => route(request).await,
-            None => Status::unimplemented(format!(
-                "{} is not served here",
-                request.uri().path()
-            ))
-            .into_http(),
+            None => Status::unimplemented(format!("{} is not served here", request.uri().path()))
+                .into_http(),
         }
     }
 }
@@ -158,12 +154,8 @@ fn open_stream(
     handler: &StreamHandler,
 ) -> http::Response<Body> {
     let (parts, body) = request.into_parts();
-    let requests = Streaming::new_request(
-        RequestDecoder(variant),
-        body,
-        None,
-        Some(MAX_REQUEST_BYTES),
-    );
+    let requests =
+        Streaming::new_request(RequestDecoder(variant), body, None, Some(MAX_REQUEST_BYTES));
     let (responses, outgoing) = mpsc::channel(WAITING_RESPONSES);
     let stream = OpenStream {
         variant,
