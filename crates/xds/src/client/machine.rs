@@ -100,6 +100,7 @@ impl ClientStream {
                 for name in &remove {
                     subscription.held.remove(name);
                 }
+                subscription.given_up.extend(remove.iter().cloned());
                 if add.is_empty() && remove.is_empty() {
                     return None;
                 }
@@ -198,7 +199,10 @@ impl ClientStream {
                 ..DeltaDiscoveryRequest::default()
             })),
             Variant::StateOfTheWorld => {
-                world_request(type_url, subscription, node, &subscription.nonce)
+                // Without a nonce the server begins the type anew and sends everything.
+                let again = add.iter().any(|name| subscription.given_up.contains(name));
+                let nonce = if again { "" } else { &subscription.nonce };
+                world_request(type_url, subscription, node, nonce)
             }
         })
     }

@@ -17,6 +17,9 @@ pub(super) struct Subscription {
     pub(super) nonce: String,
     /// Whether this connection has seen a request of the type.
     pub(super) opened: bool,
+    /// Names given up on this connection. In state of the world a server that missed the request
+    /// in between would not send such a resource again.
+    pub(super) given_up: BTreeSet<String>,
     /// Updates that wait for their verdict, in order of arrival.
     waiting: Vec<Waiting>,
 }
@@ -35,6 +38,7 @@ impl Subscription {
     pub(super) fn reconnect(&mut self) {
         self.nonce.clear();
         self.opened = false;
+        self.given_up.clear();
         self.waiting.clear();
     }
 

@@ -90,6 +90,7 @@ async fn exchange(variant: Variant) {
     let routes = Arc::new(Routes::new().aggregated_discovery(Arc::new(handler)));
     let mut settings = AdsClientSettings::new(Node::default(), "istiod.test:15012");
     settings.variant = variant;
+    settings.backoff_base = std::time::Duration::from_millis(1);
     let metadata = || {
         let mut headers = HeaderMap::new();
         headers.insert("authorization", HeaderValue::from_static("Bearer x"));
@@ -130,17 +131,17 @@ async fn exchange(variant: Variant) {
     }
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn a_delta_client_reconnects_and_is_spared_what_it_holds() {
     exchange(Variant::Delta).await;
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn a_state_of_the_world_client_reconnects() {
     exchange(Variant::StateOfTheWorld).await;
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn a_refused_stream_gives_its_reason() {
     let handler = |_: OpenStream| Err(tonic::Status::unauthenticated("no token"));
     let routes = Arc::new(Routes::new().aggregated_discovery(Arc::new(handler)));
