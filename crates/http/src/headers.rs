@@ -1,0 +1,329 @@
+//! A list of header fields over one shared block of bytes.
+//!
+//! What was read stays where it was read: a field is two ranges into the block. What is added goes
+//! into a side buffer, so that editing a head costs at most the growth of that buffer. Names are
+//! lower case; values are bytes without line breaks. Both hold by construction: parsers check, and
+//! `set` and `append` clean what the proxy itself writes.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use bytes::Bytes;
+
+/// A range of the block, or of the side buffer when the top bit of `start` is set.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Span {
+    start: u32,
+    len: u32,
+}
+
+const EXTRA: u32 = 1 << 31;
+
+impl Span {
+    pub(crate) fn of_block(start: usize, len: usize) -> Self {
+        Self {
+            start: start as u32,
+            len: len as u32,
+        }
+    }
+
+    pub(crate) fn is_empty(self) -> bool {
+        self.len == 0
+    }
+
+    /// Makes its letters lower case in the block that it belongs to.
+    pub(crate) fn lower_case(self, block: &mut [u8]) {
+        let start = self.start as usize;
+        block[start..start + self.len as usize].make_ascii_lowercase();
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Entry {
+    pub(crate) name: Span,
+    pub(crate) value: Span,
+}
+
+/// Header fields in their order.
+#[derive(Clone, Default)]
+pub struct Headers {
+    block: Bytes,
+    extra: Vec<u8>,
+    entries: Vec<Entry>,
+}
+
+impl Headers {
+    /// No fields.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    pub(crate) fn from_block(block: Bytes, entries: Vec<Entry>) -> Self {
+        Self {
+            block,
+            extra: Vec::new(),
+            entries,
+        }
+    }
+
+    pub(crate) fn with_room(fields: usize, bytes: usize) -> Self {
+        Self {
+            block: Bytes::new(),
+            extra: Vec::with_capacity(bytes),
+            entries: Vec::with_capacity(fields),
+        }
+    }
+
+    pub(crate) fn slice(&self, span: Span) -> &[u8] {
+        let start = (span.start & !EXTRA) as usize;
+        let from = if span.start & EXTRA == 0 {
+            &self.block[..]
+        } else {
+            &self.extra[..]
+        };
+        &from[start..start + span.len as usize]
+    }
+
+    /// Keeps a copy of `bytes` beside the block.
+    pub(crate) fn store(&mut self, bytes: &[u8]) -> Span {
+        let start = self.extra.len() as u32 | EXTRA;
+        self.extra.extend_from_slice(bytes);
+        Span {
+            start,
+            len: bytes.len() as u32,
+        }
+    }
+
+    /// How many fields.
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Whether there is no field.
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// Names and values in order.
+    pub fn iter(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
+        self.entries
+            .iter()
+            .map(|entry| (self.slice(entry.name), self.slice(entry.value)))
+    }
+
+    /// The first value of a field; `name` in lower case.
+    pub fn find(&self, name: &str) -> Option<&[u8]> {
+        let entry = self
+            .entries
+            .iter()
+            .find(|entry| self.is_named(entry, name))?;
+        Some(self.slice(entry.value))
+    }
+
+    /// Where the first value of a field is.
+    pub(crate) fn span(&self, name: &str) -> Option<Span> {
+        self.position(name).map(|at| self.entries[at].value)
+    }
+
+    /// The first value as text; `None` also when it is not UTF-8.
+    pub fn text(&self, name: &str) -> Option<&str> {
+        std::str::from_utf8(self.find(name)?).ok()
+    }
+
+    /// All values of a field in order.
+    pub fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a [u8]> {
+        self.entries
+            .iter()
+            .filter(move |entry| self.is_named(entry, name))
+            .map(|entry| self.slice(entry.value))
+    }
+
+    /// All values of a field joined by commas; bytes that are not UTF-8 become U+FFFD.
+    pub fn joined(&self, name: &str) -> Option<Cow<'_, str>> {
+        let mut values = self
+            .entries
+            .iter()
+            .filter(|entry| self.is_named(entry, name));
+        let first = String::from_utf8_lossy(self.slice(values.next()?.value));
+        Some(values.fold(first, |mut joined, entry| {
+            let text = joined.to_mut();
+            text.push(',');
+            text.push_str(&String::from_utf8_lossy(self.slice(entry.value)));
+            joined
+        }))
+    }
+
+    /// Whether the field is there.
+    pub fn contains(&self, name: &str) -> bool {
+        self.entries.iter().any(|entry| self.is_named(entry, name))
+    }
+
+    /// Adds a field after the others. Line breaks and other control characters of the value become
+    /// spaces, so that no value can begin another field.
+    pub fn append(&mut self, name: &str, value: impl AsRef<[u8]>) {
+        let entry = Entry {
+            name: self.store_name(name),
+            value: self.store_value(value.as_ref()),
+        };
+        self.entries.push(entry);
+    }
+
+    /// Makes `value` the only value of the field.
+    pub fn set(&mut self, name: &str, value: impl AsRef<[u8]>) {
+        let Some(first) = self.position(name) else {
+            self.append(name, value);
+            return;
+        };
+        self.entries[first].value = self.store_value(value.as_ref());
+        self.remove_from(first + 1, name);
+    }
+
+    /// Removes the field; true when it was there.
+    pub fn remove(&mut self, name: &str) -> bool {
+        match self.position(name) {
+            Some(first) => {
+                self.remove_from(first, name);
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// Keeps the fields for which `keep` holds.
+    pub fn retain(&mut self, mut keep: impl FnMut(&[u8], &[u8]) -> bool) {
+        let mut entries = std::mem::take(&mut self.entries);
+        entries.retain(|entry| keep(self.slice(entry.name), self.slice(entry.value)));
+        self.entries = entries;
+    }
+
+    /// Adds all fields of `other` after the own ones.
+    pub fn extend(&mut self, other: &Headers) {
+        for (name, value) in other.iter() {
+            let entry = Entry {
+                name: self.store(name),
+                value: self.store(value),
+            };
+            self.entries.push(entry);
+        }
+    }
+
+    /// Bytes of all names and values, as limits count them.
+    pub fn byte_size(&self) -> usize {
+        self.entries
+            .iter()
+            .map(|entry| (entry.name.len + entry.value.len) as usize)
+            .sum()
+    }
+
+    /// Adds a field that was checked by a parser.
+    pub(crate) fn push_checked(&mut self, name: &[u8], value: &[u8]) {
+        let entry = Entry {
+            name: self.store(name),
+            value: self.store(value),
+        };
+        self.entries.push(entry);
+    }
+
+    /// The block, to hand slices of it on without copying.
+    pub(crate) fn shared_value(&self, entry: usize) -> Bytes {
+        let value = self.entries[entry].value;
+        if value.start & EXTRA == 0 {
+            let start = value.start as usize;
+            self.block.slice(start..start + value.len as usize)
+        } else {
+            Bytes::copy_from_slice(self.slice(value))
+        }
+    }
+
+    pub(crate) fn name_of(&self, entry: usize) -> &[u8] {
+        self.slice(self.entries[entry].name)
+    }
+
+    fn is_named(&self, entry: &Entry, name: &str) -> bool {
+        entry.name.len as usize == name.len() && self.slice(entry.name) == name.as_bytes()
+    }
+
+    fn position(&self, name: &str) -> Option<usize> {
+        self.entries
+            .iter()
+            .position(|entry| self.is_named(entry, name))
+    }
+
+    fn remove_from(&mut self, first: usize, name: &str) {
+        let mut index = first;
+        while index < self.entries.len() {
+            if self.is_named(&self.entries[index], name) {
+                self.entries.remove(index);
+            } else {
+                index += 1;
+            }
+        }
+    }
+
+    fn store_name(&mut self, name: &str) -> Span {
+        let span = self.store(name.as_bytes());
+        let start = (span.start & !EXTRA) as usize;
+        self.extra[start..].make_ascii_lowercase();
+        span
+    }
+
+    pub(crate) fn store_value(&mut self, value: &[u8]) -> Span {
+        let span = self.store(value);
+        let start = (span.start & !EXTRA) as usize;
+        for byte in &mut self.extra[start..] {
+            if (*byte < b' ' && *byte != b'\t') || *byte == 0x7f {
+                *byte = b' ';
+            }
+        }
+        span
+    }
+}
+
+impl fmt::Debug for Headers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = |bytes| String::from_utf8_lossy(bytes);
+        f.debug_map()
+            .entries(self.iter().map(|(name, value)| (text(name), text(value))))
+            .finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sample() -> Headers {
+        let mut headers = Headers::new();
+        headers.append("Accept", "a");
+        headers.append("x-other", "1");
+        headers.append("accept", "b");
+        headers
+    }
+
+    #[test]
+    fn names_are_lower_case_and_values_join() {
+        let headers = sample();
+        assert_eq!(headers.find("accept"), Some(&b"a"[..]));
+        assert_eq!(headers.joined("accept").as_deref(), Some("a,b"));
+        assert_eq!(headers.joined("nothing"), None);
+        assert_eq!(headers.all("accept").count(), 2);
+    }
+
+    #[test]
+    fn setting_leaves_one_value_in_the_first_place() {
+        let mut headers = sample();
+        headers.set("accept", "c");
+        let all: Vec<_> = headers.iter().map(|(name, _)| name.to_vec()).collect();
+        assert_eq!(all, [b"accept".to_vec(), b"x-other".to_vec()]);
+        assert_eq!(headers.text("accept"), Some("c"));
+        assert!(headers.remove("accept"));
+        assert!(!headers.contains("accept"));
+    }
+
+    #[test]
+    fn a_value_cannot_begin_another_field() {
+        let mut headers = Headers::new();
+        headers.append("x-user", "a\r\nx-admin: 1");
+        assert_eq!(headers.text("x-user"), Some("a  x-admin: 1"));
+    }
+}

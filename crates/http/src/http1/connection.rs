@@ -1,0 +1,220 @@
+//! One HTTP/1.1 connection, either end: a socket, what was read and not yet understood, what was
+//! written and not yet sent, and where in the body each direction is.
+//!
+//! The caller polls; nothing is read unless it is asked for, which is the backpressure. Data handed
+//! out are slices of the read buffer.
+
+use std::io;
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll, ready};
+
+use bytes::{Bytes, BytesMut};
+use http::Method;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
+
+use super::buffer::WriteBuffer;
+use super::decode::BodyDecoder;
+use super::encode;
+use super::error::ConnectionError;
+use super::head::{self, IncomingRequest, IncomingResponse, Limits};
+use crate::body::{Frame, Framing};
+use crate::headers::Headers;
+use crate::message::{RequestHead, ResponseHead};
+
+/// First size of the read buffer: a request head of a browser fits.
+const FIRST_READ: usize = 4 * 1024;
+/// Largest step of one read; grows towards it while reads fill the buffer.
+const LARGEST_READ: usize = 64 * 1024;
+
+/// A connection.
+#[derive(Debug)]
+pub struct Connection<IO> {
+    io: IO,
+    read: BytesMut,
+    read_step: usize,
+    ended: bool,
+    decoder: BodyDecoder,
+    write: WriteBuffer,
+    sending: Framing,
+    limits: Limits,
+}
+
+impl<IO: AsyncRead + AsyncWrite + Unpin> Connection<IO> {
+    /// Begins on `io`; `early` was read already.
+    pub fn new(io: IO, early: BytesMut, limits: Limits) -> Self {
+        Self {
+            io,
+            read: early,
+            read_step: FIRST_READ,
+            ended: false,
+            decoder: BodyDecoder::new(Framing::None, limits),
+            write: WriteBuffer::default(),
+            sending: Framing::None,
+            limits,
+        }
+    }
+
+    /// The socket.
+    pub fn io(&self) -> &IO {
+        &self.io
+    }
+
+    /// Takes the connection apart: the socket and what was read and not used.
+    pub fn into_parts(self) -> (IO, Bytes) {
+        (self.io, self.read.freeze())
+    }
+
+    /// Whether the peer has ended its sending.
+    pub fn is_ended(&self) -> bool {
+        self.ended
+    }
+
+    /// Whether bytes were read that nobody asked for yet.
+    pub fn has_unread(&self) -> bool {
+        !self.read.is_empty()
+    }
+
+    /// Whether the body that is being read was read to its end.
+    pub fn is_body_done(&self) -> bool {
+        self.decoder.is_done()
+    }
+
+    /// Bytes that wait to be written.
+    pub fn unsent(&self) -> usize {
+        self.write.len()
+    }
+
+    /// Gives the buffers of an idle connection back.
+    pub fn release_buffers(&mut self) {
+        if self.read.is_empty() {
+            self.read = BytesMut::new();
+            self.read_step = FIRST_READ;
+        }
+        self.write.release();
+    }
+
+    /// Reads once. Zero is the end of the peer's sending.
+    pub fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        if self.ended {
+            return Poll::Ready(Ok(0));
+        }
+        self.read.reserve(self.read_step);
+        let room = self.read.capacity() - self.read.len();
+        let count = ready!(pin!(self.io.read_buf(&mut self.read)).poll(cx))?;
+        if count == room {
+            self.read_step = (self.read_step * 2).min(LARGEST_READ);
+        }
+        self.ended = count == 0;
+        Poll::Ready(Ok(count))
+    }
+
+    /// The next request; `None` when the client closed between requests.
+    pub fn poll_request(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Option<IncomingRequest>, ConnectionError>> {
+        loop {
+            if !self.read.is_empty()
+                && let Some(request) = head::parse_request(&mut self.read, &self.limits)?
+            {
+                self.decoder = BodyDecoder::new(request.framing, self.limits);
+                return Poll::Ready(Ok(Some(request)));
+            }
+            if ready!(self.poll_fill(cx))? == 0 {
+                if self.read.is_empty() {
+                    return Poll::Ready(Ok(None));
+                }
+                return Poll::Ready(Err(ConnectionError::Closed));
+            }
+        }
+    }
+
+    /// The next response head, an interim one perhaps; `request` is the method it answers.
+    pub fn poll_response(
+        &mut self,
+        cx: &mut Context<'_>,
+        request: &Method,
+    ) -> Poll<Result<IncomingResponse, ConnectionError>> {
+        loop {
+            if !self.read.is_empty()
+                && let Some(response) = head::parse_response(&mut self.read, request, &self.limits)?
+            {
+                self.decoder = BodyDecoder::new(response.framing, self.limits);
+                return Poll::Ready(Ok(response));
+            }
+            if ready!(self.poll_fill(cx))? == 0 {
+                return Poll::Ready(Err(ConnectionError::Closed));
+            }
+        }
+    }
+
+    /// The next part of the body that is being read.
+    pub fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Result<Frame, ConnectionError>> {
+        loop {
+            if let Some(frame) = self.decoder.decode(&mut self.read)? {
+                return Poll::Ready(Ok(frame));
+            }
+            if ready!(self.poll_fill(cx))? == 0 {
+                self.decoder.closed()?;
+            }
+        }
+    }
+
+    /// Goes over to bytes without messages (after an upgrade or CONNECT).
+    pub fn become_tunnel(&mut self) {
+        self.decoder = BodyDecoder::new(Framing::UntilClose, self.limits);
+        self.sending = Framing::UntilClose;
+    }
+
+    /// Queues a request head.
+    pub fn send_request(&mut self, head: &RequestHead, framing: Framing) {
+        encode::encode_request(head, framing, self.write.tail());
+        self.sending = framing;
+    }
+
+    /// Queues a response head; interim responses have no body.
+    pub fn send_response(&mut self, head: &ResponseHead, framing: Framing, close: bool) {
+        encode::encode_response(head, framing, close, self.write.tail());
+        self.sending = framing;
+    }
+
+    /// Queues bytes of the body.
+    pub fn send_data(&mut self, data: Bytes) {
+        match self.sending {
+            Framing::None => {}
+            Framing::Chunked => {
+                encode::put_chunk_header(data.len(), self.write.tail());
+                self.write.push(data);
+                self.write.tail().extend_from_slice(b"\r\n");
+            }
+            Framing::Length(_) | Framing::UntilClose => self.write.push(data),
+        }
+    }
+
+    /// Queues the end of the body. Trailers need chunks and are dropped without.
+    pub fn send_end(&mut self, trailers: Option<&Headers>) {
+        if self.sending == Framing::Chunked {
+            encode::put_last_chunk(trailers, self.write.tail());
+        }
+        self.sending = Framing::None;
+    }
+
+    /// Queues bytes as they are.
+    pub fn send_raw(&mut self, bytes: &[u8]) {
+        self.write.tail().extend_from_slice(bytes);
+    }
+
+    /// Sends what is queued.
+    pub fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.write.is_empty() {
+            return Poll::Ready(Ok(()));
+        }
+        self.write.poll_flush(cx, &mut self.io)
+    }
+
+    /// Sends what is queued and ends the sending.
+    pub fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.write.poll_flush(cx, &mut self.io))?;
+        Pin::new(&mut self.io).poll_shutdown(cx)
+    }
+}

@@ -1,0 +1,331 @@
+//! Heads out of a read buffer.
+//!
+//! `httparse` finds the tokens; this file adds what it leaves open: limits, line endings, lower-case
+//! names, the target, the host rules and the framing. A head is taken out of the buffer only when it
+//! is complete and good.
+
+use std::borrow::Cow;
+use std::mem::MaybeUninit;
+
+use bytes::BytesMut;
+use http::Method;
+
+use super::error::HeadError;
+use super::{fields, target};
+use crate::body::Framing;
+use crate::headers::{Entry, Headers, Span};
+use crate::message::{RequestHead, ResponseHead, Scheme, Version};
+
+/// Upper bounds of a head.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Bytes of the whole head.
+    pub bytes: usize,
+    /// Number of fields; at most [`Limits::MOST_FIELDS`].
+    pub fields: usize,
+}
+
+impl Limits {
+    /// What fits in the parser's table.
+    pub const MOST_FIELDS: usize = 256;
+}
+
+impl Default for Limits {
+    /// Envoy's: 60 KiB and 100 fields.
+    fn default() -> Self {
+        Self {
+            bytes: 60 * 1024,
+            fields: 100,
+        }
+    }
+}
+
+/// A request that was read.
+#[derive(Debug)]
+pub struct IncomingRequest {
+    /// The head.
+    pub head: RequestHead,
+    /// How the body ends.
+    pub framing: Framing,
+    /// Whether the client keeps the connection.
+    pub keep_alive: bool,
+    /// Whether the client waits for `100 Continue` before it sends the body.
+    pub expects_continue: bool,
+}
+
+/// A response that was read.
+#[derive(Debug)]
+pub struct IncomingResponse {
+    /// The head.
+    pub head: ResponseHead,
+    /// How the body ends.
+    pub framing: Framing,
+    /// Whether the server keeps the connection.
+    pub keep_alive: bool,
+}
+
+type Table<'a> = [MaybeUninit<httparse::Header<'a>>; Limits::MOST_FIELDS];
+
+/// Takes a request head off `buffer`; `None` when it is not complete yet.
+pub fn parse_request(
+    buffer: &mut BytesMut,
+    limits: &Limits,
+) -> Result<Option<IncomingRequest>, HeadError> {
+    skip_empty_lines(buffer)?;
+    let mut table: Table<'_> = [const { MaybeUninit::uninit() }; Limits::MOST_FIELDS];
+    let mut parsed = httparse::Request::new(&mut []);
+    let status = parsed.parse_with_uninit_headers(buffer, &mut table);
+    let Some(length) = complete(status, buffer, limits)? else {
+        return Ok(None);
+    };
+    let base = buffer.as_ptr() as usize;
+    let entries = spans(parsed.headers, base, limits)?;
+    let (Some(method), Some(path), Some(minor)) = (parsed.method, parsed.path, parsed.version)
+    else {
+        return Err(HeadError::Malformed("the request line"));
+    };
+    let method =
+        Method::from_bytes(method.as_bytes()).map_err(|_| HeadError::Malformed("the method"))?;
+    let target = target::parse(&method, path)?;
+    let start = path.as_ptr() as usize - base;
+    let span = |(at, len): (usize, usize)| Span::of_block(start + at, len);
+    let version = version(minor);
+    let headers = take_block(buffer, length, entries);
+    let mut head = RequestHead {
+        method,
+        version,
+        scheme: target.scheme.unwrap_or(Scheme::Http),
+        headers,
+        authority: target.authority.map(span).unwrap_or_default(),
+        path: span(target.path),
+        protocol: Span::default(),
+    };
+    if target.scheme.is_some() {
+        complete_path(&mut head);
+    }
+    finish_request(head, target.authority.is_some()).map(Some)
+}
+
+/// An absolute target may leave the path out, wholly or before its query.
+fn complete_path(head: &mut RequestHead) {
+    let path = head.path().to_owned();
+    let path = path.split('#').next().unwrap_or_default();
+    if path.starts_with('/') {
+        return;
+    }
+    head.set_path(&format!("/{path}"));
+}
+
+fn finish_request(
+    mut head: RequestHead,
+    authority_in_target: bool,
+) -> Result<IncomingRequest, HeadError> {
+    let mut hosts = head.headers.all("host");
+    let host = hosts.next().map(<[u8]>::to_vec);
+    if hosts.next().is_some() {
+        return Err(HeadError::Malformed("more than one Host"));
+    }
+    drop(hosts);
+    if let Some(host) = &host
+        && !target::is_authority(host)
+    {
+        return Err(HeadError::Malformed("a character in Host"));
+    }
+    if authority_in_target {
+        if !target::is_authority(head.authority().as_bytes()) {
+            return Err(HeadError::Malformed("a character in the authority"));
+        }
+    } else if let Some(entry) = head.headers.span("host") {
+        head.authority = entry;
+    }
+    head.headers.remove("host");
+    let connection = fields::read(&head.headers)?;
+    let http10 = head.version == Version::Http10;
+    if connection.chunked && http10 {
+        return Err(HeadError::Framing("Transfer-Encoding in HTTP/1.0"));
+    }
+    let expects_continue = !http10
+        && (head.headers.find("expect"))
+            .is_some_and(|value| value.eq_ignore_ascii_case(b"100-continue"));
+    if connection.upgrade && !http10 {
+        let protocol = head.headers.joined("upgrade").map(Cow::into_owned);
+        head.set_protocol(protocol.as_deref());
+    }
+    fields::remove_hop_by_hop(&mut head.headers);
+    let framing = match (connection.chunked, connection.length) {
+        _ if head.method == Method::CONNECT => Framing::UntilClose,
+        (true, _) => Framing::Chunked,
+        (false, Some(length)) => Framing::Length(length),
+        (false, None) => Framing::None,
+    };
+    Ok(IncomingRequest {
+        keep_alive: !connection.close && (!http10 || connection.keep_alive),
+        head,
+        framing,
+        expects_continue,
+    })
+}
+
+/// Takes a response head off `buffer`; `None` when it is not complete yet. `request` is the method
+/// of the request that it answers.
+pub fn parse_response(
+    buffer: &mut BytesMut,
+    request: &Method,
+    limits: &Limits,
+) -> Result<Option<IncomingResponse>, HeadError> {
+    let mut table: Table<'_> = [const { MaybeUninit::uninit() }; Limits::MOST_FIELDS];
+    let mut parsed = httparse::Response::new(&mut []);
+    let status = httparse::ParserConfig::default().parse_response_with_uninit_headers(
+        &mut parsed,
+        buffer,
+        &mut table,
+    );
+    let Some(length) = complete(status, buffer, limits)? else {
+        return Ok(None);
+    };
+    let entries = spans(parsed.headers, buffer.as_ptr() as usize, limits)?;
+    let (Some(status), Some(minor)) = (parsed.code, parsed.version) else {
+        return Err(HeadError::Malformed("the status line"));
+    };
+    if !(100..1000).contains(&status) {
+        return Err(HeadError::Malformed("the status"));
+    }
+    let headers = take_block(buffer, length, entries);
+    let mut head = ResponseHead {
+        status,
+        version: version(minor),
+        headers,
+    };
+    let connection = fields::read(&head.headers)?;
+    let framing = response_framing(&head, request, &connection);
+    if status != 101 {
+        fields::remove_hop_by_hop(&mut head.headers);
+    }
+    let http10 = head.version == Version::Http10;
+    Ok(Some(IncomingResponse {
+        keep_alive: !connection.close
+            && (!http10 || connection.keep_alive)
+            && framing != Framing::UntilClose,
+        head,
+        framing,
+    }))
+}
+
+/// RFC 9112 section 6.3.
+fn response_framing(
+    head: &ResponseHead,
+    request: &Method,
+    connection: &fields::ConnectionFields,
+) -> Framing {
+    let tunnel = head.status == 101 || (*request == Method::CONNECT && head.status / 100 == 2);
+    if tunnel {
+        return Framing::UntilClose;
+    }
+    if *request == Method::HEAD || matches!(head.status, 100..200 | 204 | 304) {
+        return Framing::None;
+    }
+    match (connection.chunked, connection.length) {
+        (true, _) => Framing::Chunked,
+        (false, Some(length)) => Framing::Length(length),
+        (false, None) => Framing::UntilClose,
+    }
+}
+
+/// RFC 9112 section 2.2: a client may send an empty line between requests.
+fn skip_empty_lines(buffer: &mut BytesMut) -> Result<(), HeadError> {
+    let mut skipped = 0;
+    while buffer.starts_with(b"\r\n") {
+        bytes::Buf::advance(buffer, 2);
+        skipped += 1;
+        if skipped > 8 {
+            return Err(HeadError::Malformed("nothing but empty lines"));
+        }
+    }
+    Ok(())
+}
+
+/// The length of a complete head; `None` when more has to be read.
+fn complete(
+    status: httparse::Result<usize>,
+    buffer: &[u8],
+    limits: &Limits,
+) -> Result<Option<usize>, HeadError> {
+    let length = match status {
+        Ok(httparse::Status::Complete(length)) => length,
+        Ok(httparse::Status::Partial) if buffer.len() > limits.bytes => {
+            return Err(HeadError::TooLarge);
+        }
+        Ok(httparse::Status::Partial) => return Ok(None),
+        Err(httparse::Error::TooManyHeaders) => return Err(HeadError::TooManyFields),
+        Err(error) => return Err(HeadError::Malformed(reason(error))),
+    };
+    if length > limits.bytes {
+        return Err(HeadError::TooLarge);
+    }
+    // httparse takes a bare LF for a line ending; other readers do not.
+    let bare =
+        memchr::memchr_iter(b'\n', &buffer[..length]).any(|at| at == 0 || buffer[at - 1] != b'\r');
+    if bare {
+        return Err(HeadError::Malformed("a line that ends without CR"));
+    }
+    Ok(Some(length))
+}
+
+fn reason(error: httparse::Error) -> &'static str {
+    match error {
+        httparse::Error::HeaderName => "a field name",
+        httparse::Error::HeaderValue => "a field value",
+        httparse::Error::NewLine => "a line ending",
+        httparse::Error::Status => "the status",
+        httparse::Error::Token => "the method or target",
+        httparse::Error::Version => "the version",
+        httparse::Error::TooManyHeaders => "too many fields",
+    }
+}
+
+/// The places of all names and values, relative to `base`.
+fn spans(
+    headers: &[httparse::Header<'_>],
+    base: usize,
+    limits: &Limits,
+) -> Result<Vec<Entry>, HeadError> {
+    if headers.len() > limits.fields {
+        return Err(HeadError::TooManyFields);
+    }
+    // A few more for what the proxy adds.
+    let mut entries = Vec::with_capacity(headers.len() + 8);
+    for header in headers {
+        let value = header.value.trim_ascii();
+        // An empty value may point nowhere in the block.
+        let value = if value.is_empty() {
+            Span::default()
+        } else {
+            Span::of_block(value.as_ptr() as usize - base, value.len())
+        };
+        entries.push(Entry {
+            name: Span::of_block(header.name.as_ptr() as usize - base, header.name.len()),
+            value,
+        });
+    }
+    Ok(entries)
+}
+
+/// Takes the head off the buffer and makes its names lower case, in place.
+fn take_block(buffer: &mut BytesMut, length: usize, entries: Vec<Entry>) -> Headers {
+    let mut block = buffer.split_to(length);
+    for entry in &entries {
+        entry.name.lower_case(&mut block);
+    }
+    Headers::from_block(block.freeze(), entries)
+}
+
+fn version(minor: u8) -> Version {
+    if minor == 0 {
+        Version::Http10
+    } else {
+        Version::Http11
+    }
+}
+
+#[cfg(test)]
+mod tests;

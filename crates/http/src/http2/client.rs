@@ -1,0 +1,122 @@
+//! The client's end of a connection.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use h2::client::{Builder, Connection, ResponseFuture, SendRequest};
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use super::stream::{Http2Error, Receiving, Sending};
+use super::{Settings, convert};
+use crate::message::{RequestHead, ResponseHead};
+
+/// Drives the connection: a future that must run for any stream to move. It resolves when the
+/// connection has ended.
+#[derive(Debug)]
+pub struct ClientConnection<IO: AsyncRead + AsyncWrite + Unpin> {
+    connection: Connection<IO, Bytes>,
+}
+
+impl<IO: AsyncRead + AsyncWrite + Unpin> Future for ClientConnection<IO> {
+    type Output = Result<(), Http2Error>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        Pin::new(&mut self.connection)
+            .poll(cx)
+            .map_err(Http2Error::from)
+    }
+}
+
+/// Opens streams. Clones share the connection.
+#[derive(Clone, Debug)]
+pub struct ClientSender {
+    sender: SendRequest<Bytes>,
+}
+
+/// Sends the preface and settings.
+pub async fn connect<IO>(
+    io: IO,
+    settings: &Settings,
+) -> Result<(ClientSender, ClientConnection<IO>), Http2Error>
+where
+    IO: AsyncRead + AsyncWrite + Unpin,
+{
+    let mut builder = Builder::new();
+    builder
+        .initial_window_size(settings.stream_window)
+        .initial_connection_window_size(settings.connection_window)
+        .max_concurrent_streams(0)
+        .enable_push(false)
+        .max_header_list_size(settings.max_head_bytes)
+        .max_send_buffer_size(settings.stream_window as usize);
+    let (sender, connection) = builder.handshake(io).await?;
+    Ok((ClientSender { sender }, ClientConnection { connection }))
+}
+
+impl ClientSender {
+    /// Resolves when another stream may be opened; an error means that the connection takes none
+    /// any more (GOAWAY, or it failed).
+    pub fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Http2Error>> {
+        self.sender.poll_ready(cx).map_err(Http2Error::from)
+    }
+
+    /// How many streams the server admits at once.
+    pub fn max_streams(&self) -> usize {
+        self.sender.current_max_send_streams()
+    }
+
+    /// Opens a stream. `Ok(None)`: the head cannot be expressed in HTTP/2.
+    pub fn send_request(
+        &mut self,
+        head: &RequestHead,
+        end: bool,
+    ) -> Result<Option<ClientStream>, Http2Error> {
+        let Some(request) = convert::request_out(head) else {
+            return Ok(None);
+        };
+        let (response, stream) = self.sender.send_request(request, end)?;
+        Ok(Some(ClientStream {
+            sending: Sending::new(stream, end),
+            response: Some(response),
+            receiving: None,
+        }))
+    }
+}
+
+/// One exchange.
+#[derive(Debug)]
+pub struct ClientStream {
+    /// The request's body.
+    pub sending: Sending,
+    response: Option<ResponseFuture>,
+    receiving: Option<Receiving>,
+}
+
+impl ClientStream {
+    /// The next response head, interim ones included. Call it until a final one came.
+    pub fn poll_response(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<ResponseHead, Http2Error>> {
+        let Some(future) = &mut self.response else {
+            return Poll::Pending;
+        };
+        if let Poll::Ready(Some(interim)) = future.poll_informational(cx) {
+            let interim = interim?;
+            let head = convert::response_in(interim.status(), interim.headers());
+            return Poll::Ready(Ok(head));
+        }
+        let response = ready!(Pin::new(future).poll(cx))?;
+        self.response = None;
+        let (parts, body) = response.into_parts();
+        self.receiving = Some(Receiving::new(body));
+        Poll::Ready(Ok(convert::response_in(parts.status, &parts.headers)))
+    }
+
+    /// The response's body, once its head came.
+    pub fn receiving(&mut self) -> Option<&mut Receiving> {
+        self.receiving.as_mut()
+    }
+}

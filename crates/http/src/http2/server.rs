@@ -1,0 +1,117 @@
+//! The server's end of a connection.
+
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use h2::server::{Builder, Connection, SendResponse};
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use super::stream::{Http2Error, Receiving, Sending};
+use super::{Settings, convert};
+use crate::message::{RequestHead, ResponseHead};
+
+/// A connection that clients open streams on. It must be polled for any of its streams to move.
+#[derive(Debug)]
+pub struct ServerConnection<IO> {
+    connection: Connection<IO, Bytes>,
+}
+
+/// Reads the preface and exchanges settings.
+pub async fn accept<IO>(io: IO, settings: &Settings) -> Result<ServerConnection<IO>, Http2Error>
+where
+    IO: AsyncRead + AsyncWrite + Unpin,
+{
+    let mut builder = Builder::new();
+    builder
+        .initial_window_size(settings.stream_window)
+        .initial_connection_window_size(settings.connection_window)
+        .max_concurrent_streams(settings.max_concurrent_streams)
+        .max_header_list_size(settings.max_head_bytes)
+        .max_send_buffer_size(settings.stream_window as usize);
+    if settings.extended_connect {
+        builder.enable_connect_protocol();
+    }
+    let connection = builder.handshake(io).await?;
+    Ok(ServerConnection { connection })
+}
+
+impl<IO: AsyncRead + AsyncWrite + Unpin> ServerConnection<IO> {
+    /// The next stream; `None` when the connection has ended in order. Also moves all other streams.
+    pub fn poll_accept(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<(RequestHead, ServerStream), Http2Error>>> {
+        let Some(accepted) = ready!(self.connection.poll_accept(cx)) else {
+            return Poll::Ready(None);
+        };
+        Poll::Ready(Some(accepted.map_err(Http2Error::from).map(
+            |(request, respond)| {
+                let (parts, body) = request.into_parts();
+                let stream = ServerStream {
+                    receiving: Receiving::new(body),
+                    respond,
+                    sending: None,
+                };
+                (convert::request_in(parts), stream)
+            },
+        )))
+    }
+
+    /// Tells the client to open no more streams (GOAWAY); those that are open end by themselves.
+    pub fn drain(&mut self) {
+        self.connection.graceful_shutdown();
+    }
+
+    /// Whether streams are open.
+    pub fn has_streams(&self) -> bool {
+        self.connection.has_streams()
+    }
+}
+
+/// One exchange.
+#[derive(Debug)]
+pub struct ServerStream {
+    /// The request's body.
+    pub receiving: Receiving,
+    respond: SendResponse<Bytes>,
+    sending: Option<Sending>,
+}
+
+impl ServerStream {
+    /// Sends an interim response.
+    pub fn send_interim(&mut self, head: &ResponseHead) -> Result<(), Http2Error> {
+        Ok(self
+            .respond
+            .send_informational(convert::response_out(head))?)
+    }
+
+    /// Sends the response head; `end` when no body follows.
+    pub fn send_response(&mut self, head: &ResponseHead, end: bool) -> Result<(), Http2Error> {
+        let stream = self
+            .respond
+            .send_response(convert::response_out(head), end)?;
+        self.sending = Some(Sending::new(stream, end));
+        Ok(())
+    }
+
+    /// The response's body, once its head was sent.
+    pub fn sending(&mut self) -> Option<&mut Sending> {
+        self.sending.as_mut()
+    }
+
+    /// Resolves when the client gives the exchange up.
+    pub fn poll_reset(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        match &mut self.sending {
+            Some(sending) => sending.poll_reset(cx),
+            None => self.respond.poll_reset(cx).map(drop),
+        }
+    }
+
+    /// Gives the exchange up.
+    pub fn fail(&mut self) {
+        match &mut self.sending {
+            Some(sending) => sending.fail(),
+            None => self.respond.send_reset(h2::Reason::INTERNAL_ERROR),
+        }
+    }
+}
