@@ -9,6 +9,8 @@ use std::net::IpAddr;
 
 use ferromesh_types::{Hostname, Namespace, Str};
 
+use crate::{Proxy, ProxyType};
+
 /// The host names whose resources of one xDS type are to be made again.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Hosts {
@@ -118,10 +120,10 @@ pub struct Affected {
     pub routes: Hosts,
     /// The name table.
     pub names: Hosts,
-    /// Listeners and routes of gateways.
+    /// Listeners and routes of gateways; their view must be made again.
     pub gateways: bool,
-    /// Inbound listeners and clusters of the sidecars in these namespaces: their view must be made
-    /// again.
+    /// Inbound listeners and clusters of the sidecars in these namespaces; their view must be made
+    /// again, and what was generated for it too.
     pub inbound: Namespaces,
     /// Workloads at these addresses: the views of the proxies there must be made again.
     pub workloads: BTreeSet<IpAddr>,

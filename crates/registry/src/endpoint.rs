@@ -110,7 +110,7 @@ pub struct ServiceEndpoints {
 }
 
 impl ServiceEndpoints {
-    /// Sorts the endpoints and collects their identities.
+    /// Sorts the endpoints, drops repeated ones and collects their identities.
     pub fn new(mut endpoints: Vec<Endpoint>) -> Self {
         endpoints.sort_by(|a, b| {
             (&a.address, a.port, &a.service_port, &a.labels).cmp(&(
@@ -120,6 +120,7 @@ impl ServiceEndpoints {
                 &b.labels,
             ))
         });
+        endpoints.dedup();
         let mut identities: Vec<Str> = endpoints
             .iter()
             .map(|e| e.identity.clone())

@@ -8,18 +8,24 @@
 //!
 //! Visibility, routing and policy live above, in `model`.
 
+mod auto_address;
 mod change;
 mod endpoint;
 mod endpoint_index;
+mod registry;
 mod service;
+mod settings;
 mod shared_map;
+mod source;
 mod visibility;
 mod workload;
 
 pub use change::RegistryChange;
 pub use endpoint::{Endpoint, EndpointAddress, Health, ServiceEndpoints};
 pub use endpoint_index::{EndpointIndex, InboundInstance};
+pub use registry::{ObjectChange, Registry};
 pub use service::{Alias, Provider, Resolution, Service, ServiceKey, ServicePort, TargetPort};
+pub use settings::RegistrySettings;
 pub use shared_map::SharedMap;
 pub use visibility::Visibility;
 pub use workload::Workload;

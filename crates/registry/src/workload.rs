@@ -48,4 +48,20 @@ pub struct Workload {
     pub subdomain: Str,
     /// Whether it comes from a WorkloadEntry.
     pub is_entry: bool,
+    /// Whether it has its node's address, which is not its own.
+    pub host_network: bool,
+}
+
+impl Workload {
+    /// All its IP addresses.
+    pub fn ips(&self) -> impl Iterator<Item = IpAddr> {
+        self.address.ip().into_iter().chain(self.additional_addresses.iter().copied())
+    }
+
+    /// Whether a proxy beside `other` would be told the same as beside this one, as far as the
+    /// workload's own properties go.
+    pub fn looks_like(&self, other: &Self) -> bool {
+        (&self.namespace, &self.labels, &self.locality, &self.network, &self.node)
+            == (&other.namespace, &other.labels, &other.locality, &other.network, &other.node)
+    }
 }

@@ -1,0 +1,234 @@
+//! VirtualServices by gateway, with their names expanded.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+
+use ferromesh_config::kind::virtual_service::VirtualService;
+use ferromesh_registry::Visibility;
+use ferromesh_types::{Hostname, Namespace, ResourceKey, Selector, Str};
+
+use crate::declared::Declared;
+
+/// The reserved gateway name that stands for the sidecars.
+const MESH: &str = "mesh";
+
+/// What a VirtualService is bound to.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum GatewayRef {
+    /// The sidecars.
+    Mesh,
+    /// The Gateway object of this namespace and name.
+    Named(Namespace, Str),
+}
+
+impl GatewayRef {
+    /// Reads an entry of `gateways` in an object of `home`: `mesh`, `name` or `namespace/name`.
+    pub fn parse(text: &str, home: &Namespace) -> Self {
+        if text == MESH {
+            return Self::Mesh;
+        }
+        match text.split_once('/') {
+            Some((".", name)) => Self::Named(home.clone(), name.into()),
+            Some((namespace, name)) => Self::Named(namespace.into(), name.into()),
+            None => Self::Named(home.clone(), text.into()),
+        }
+    }
+}
+
+/// A VirtualService with what the lookups need.
+#[derive(Clone, Debug, PartialEq)]
+pub struct VirtualServiceEntry {
+    /// The object.
+    pub declared: Declared<VirtualService>,
+    /// Its hosts as full names.
+    pub hosts: Vec<Hostname>,
+    /// What it is bound to, by its list and by those of its matches.
+    pub gateways: BTreeSet<GatewayRef>,
+    /// Who may see it.
+    pub visibility: Visibility,
+    /// The labels of clients that its matches read.
+    pub source_labels: BTreeSet<Str>,
+    /// Whether a match reads the client's namespace.
+    pub reads_source_namespace: bool,
+    /// Whether it has TLS or TCP routes: listeners depend on it.
+    pub has_layer4: bool,
+    /// The host names that its routes lead to, as full names.
+    pub destinations: BTreeSet<Hostname>,
+}
+
+impl VirtualServiceEntry {
+    pub(crate) fn new(
+        declared: Declared<VirtualService>,
+        domain: &str,
+        fallback: &Visibility,
+    ) -> Self {
+        let home = declared.namespace().clone();
+        let spec = declared.spec.clone();
+        let facts = MatchFacts::of(&spec);
+        let gateways = if spec.gateways.is_empty() {
+            BTreeSet::from([GatewayRef::Mesh])
+        } else {
+            spec.gateways.iter().map(|gateway| GatewayRef::parse(gateway, &home)).collect()
+        };
+        Self {
+            hosts: spec.hosts.iter().map(|host| host.expand(&home, domain)).collect(),
+            gateways,
+            visibility: Visibility::parse(
+                spec.export_to.iter().map(Str::as_str),
+                &home,
+                fallback,
+            ),
+            source_labels: facts.labels,
+            reads_source_namespace: facts.namespace,
+            has_layer4: !spec.tcp.is_empty() || !spec.tls.is_empty(),
+            destinations: destinations(&spec)
+                .map(|host| host.expand(&home, domain))
+                .filter(|host| !host.as_str().is_empty())
+                .collect(),
+            declared,
+        }
+    }
+
+    /// Whether it is bound to `gateway`.
+    pub fn is_bound_to(&self, gateway: &GatewayRef) -> bool {
+        self.gateways.contains(gateway)
+    }
+}
+
+/// What the matches of a VirtualService read of the client.
+#[derive(Default)]
+struct MatchFacts {
+    labels: BTreeSet<Str>,
+    namespace: bool,
+}
+
+impl MatchFacts {
+    fn of(spec: &VirtualService) -> Self {
+        let mut facts = Self::default();
+        for m in spec.http.iter().flat_map(|route| &route.r#match) {
+            facts.read(&m.source_labels, &m.source_namespace);
+        }
+        for m in spec.tls.iter().flat_map(|route| &route.r#match) {
+            facts.read(&m.source_labels, &m.source_namespace);
+        }
+        for m in spec.tcp.iter().flat_map(|route| &route.r#match) {
+            facts.read(&m.source_labels, &m.source_namespace);
+        }
+        facts
+    }
+
+    fn read(&mut self, labels: &Selector, namespace: &Str) {
+        self.labels.extend(labels.0.iter().map(|(key, _)| key.clone()));
+        self.namespace |= !namespace.is_empty();
+    }
+}
+
+fn destinations(spec: &VirtualService) -> impl Iterator<Item = &Hostname> {
+    let http = spec.http.iter().flat_map(|route| {
+        route.route.iter().map(|r| &r.destination.host).chain(
+            route.mirror.iter().map(|m| &m.host),
+        ).chain(route.mirrors.iter().map(|m| &m.destination.host))
+    });
+    let tls = spec.tls.iter().flat_map(|route| route.route.iter().map(|r| &r.destination.host));
+    let tcp = spec.tcp.iter().flat_map(|route| route.route.iter().map(|r| &r.destination.host));
+    http.chain(tls).chain(tcp)
+}
+
+/// An entry before and after a change.
+pub(crate) type Difference<'a> =
+    (Option<&'a Arc<VirtualServiceEntry>>, Option<&'a Arc<VirtualServiceEntry>>);
+
+/// All VirtualServices.
+#[derive(Clone, Debug, Default)]
+pub struct VirtualServiceIndex {
+    all: BTreeMap<ResourceKey, Arc<VirtualServiceEntry>>,
+    by_gateway: HashMap<GatewayRef, Vec<Arc<VirtualServiceEntry>>>,
+}
+
+impl VirtualServiceIndex {
+    /// Sorts the entries into their gateways.
+    pub(crate) fn new(all: BTreeMap<ResourceKey, Arc<VirtualServiceEntry>>) -> Self {
+        let mut sorted: Vec<_> = all.values().cloned().collect();
+        sorted.sort_by(|a, b| a.declared.precedence(&b.declared));
+        let mut by_gateway: HashMap<GatewayRef, Vec<Arc<VirtualServiceEntry>>> = HashMap::new();
+        // One without hosts is a delegate: only another one leads to it.
+        for entry in sorted.into_iter().filter(|entry| !entry.hosts.is_empty()) {
+            for gateway in &entry.gateways {
+                by_gateway.entry(gateway.clone()).or_default().push(entry.clone());
+            }
+        }
+        Self { all, by_gateway }
+    }
+
+    /// The VirtualService with this key.
+    pub fn by_key(&self, key: &ResourceKey) -> Option<&Arc<VirtualServiceEntry>> {
+        self.all.get(key)
+    }
+
+    /// All VirtualServices, by key.
+    pub fn iter(&self) -> impl Iterator<Item = &Arc<VirtualServiceEntry>> {
+        self.all.values()
+    }
+
+    /// Those bound to `gateway` that a proxy in `namespace` may see, most important first: what
+    /// only that namespace may see, then the oldest.
+    pub fn bound_to(
+        &self,
+        gateway: &GatewayRef,
+        namespace: Option<&Namespace>,
+    ) -> Vec<Arc<VirtualServiceEntry>> {
+        let bound = self.by_gateway.get(gateway).map_or(&[][..], Vec::as_slice);
+        let private = bound.iter().filter(|entry| {
+            !entry.visibility.is_public()
+                && namespace.is_some_and(|namespace| entry.visibility.reaches(namespace))
+        });
+        private
+            .chain(bound.iter().filter(|entry| entry.visibility.is_public()))
+            .cloned()
+            .collect()
+    }
+
+    /// Every one bound to `gateway`, of whatever visibility.
+    pub fn all_bound_to(&self, gateway: &GatewayRef) -> &[Arc<VirtualServiceEntry>] {
+        self.by_gateway.get(gateway).map_or(&[], Vec::as_slice)
+    }
+
+    /// The index with the object under `key` replaced.
+    pub(crate) fn replacing(
+        &self,
+        key: &ResourceKey,
+        object: Option<Declared<VirtualService>>,
+        domain: &str,
+        fallback: &Visibility,
+    ) -> Self {
+        let mut all = self.all.clone();
+        match object {
+            Some(object) => {
+                let entry = VirtualServiceEntry::new(object, domain, fallback);
+                all.insert(key.clone(), Arc::new(entry))
+            }
+            None => all.remove(key),
+        };
+        Self::new(all)
+    }
+
+    /// The index under other defaults of the mesh.
+    pub(crate) fn rebuilt(old: &Self, domain: &str, fallback: &Visibility) -> Self {
+        let entries = old.all.iter().map(|(key, entry)| {
+            let entry = VirtualServiceEntry::new(entry.declared.clone(), domain, fallback);
+            (key.clone(), Arc::new(entry))
+        });
+        Self::new(entries.collect())
+    }
+
+    /// The entries that are not the same in both, before and after.
+    pub(crate) fn differences<'a>(&'a self, after: &'a Self) -> Vec<Difference<'a>> {
+        let gone = self.all.iter().filter(|(key, _)| !after.all.contains_key(*key));
+        let gone = gone.map(|(_, old)| (Some(old), None));
+        let others = after.all.iter().filter_map(|(key, new)| match self.all.get(key) {
+            Some(old) if Arc::ptr_eq(old, new) => None,
+            old => Some((old, Some(new))),
+        });
+        gone.chain(others).collect()
+    }
+}
