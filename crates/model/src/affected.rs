@@ -169,13 +169,13 @@ impl Affected {
     }
 
     /// Whether the view of a proxy must be made again.
-    pub fn changes_view_of(&self, namespace: &Namespace, addresses: &[IpAddr]) -> bool {
-        self.views
-            || self.inbound.contains(namespace)
-            || (!self.workloads.is_empty()
-                && addresses
-                    .iter()
-                    .any(|address| self.workloads.contains(address)))
+    pub fn changes_view_of(&self, proxy: &Proxy) -> bool {
+        let own = match proxy.kind {
+            ProxyType::Sidecar => self.inbound.contains(&proxy.namespace),
+            ProxyType::Router => self.gateways,
+        };
+        let mut at = proxy.addresses.iter();
+        self.views || own || at.any(|address| self.workloads.contains(address))
     }
 
     /// Adds what another change makes necessary.

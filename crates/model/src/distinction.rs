@@ -45,7 +45,8 @@ impl ServiceDistinction {
         }
         if services.len() > 1 {
             // Each of these namespaces means its own service by the name.
-            self.namespaces.extend(services.iter().map(|service| service.namespace.clone()));
+            self.namespaces
+                .extend(services.iter().map(|service| service.namespace.clone()));
         }
     }
 }
@@ -67,7 +68,9 @@ impl Distinction {
             found.add_rule(indices, rule);
         }
         let mesh_setting = &indices.mesh.locality_lb_setting;
-        found.labels.extend(mesh_setting.iter().flat_map(priority_labels));
+        found.labels.extend(priority_labels(mesh_setting));
+        found.reads_locality |=
+            !mesh_setting.distribute.is_empty() || !mesh_setting.failover.is_empty();
         found
     }
 
@@ -101,7 +104,9 @@ impl Distinction {
         &'a self,
         namespace: &Namespace,
     ) -> impl Iterator<Item = &'a Str> {
-        self.labels.iter().chain(self.labels_of.get(namespace).into_iter().flatten())
+        self.labels
+            .iter()
+            .chain(self.labels_of.get(namespace).into_iter().flatten())
     }
 }
 

@@ -36,3 +36,5 @@ pub use proxy_view::{
     GatewayPort, GatewayView, InboundPort, InboundView, ListenerView, OutboundView, ProxySettings,
     ProxyView, RouteView, ScopeKey,
 };
+pub use scope::{EgressScope, Scope};
+pub use snapshot::{MeshSettings, Snapshot};

@@ -177,7 +177,8 @@ impl Snapshot {
 
     /// The mutual TLS mode that clients assume for a service of this namespace.
     pub fn namespace_mtls(&self, namespace: &Namespace) -> MtlsMode {
-        self.peer_authentications().of_namespace(namespace, self.root_namespace())
+        self.peer_authentications()
+            .of_namespace(namespace, self.root_namespace())
     }
 
     /// The servers of a gateway, by port.

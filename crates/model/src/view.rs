@@ -62,28 +62,42 @@ impl Snapshot {
     }
 
     fn surroundings(&self, proxy: &Proxy) -> Surroundings {
-        let workload = proxy.addresses.iter().find_map(|address| self.workload(*address));
+        let workload = proxy
+            .addresses
+            .iter()
+            .find_map(|address| self.workload(*address));
         let workload = workload.filter(|workload| workload.namespace == proxy.namespace);
         let labels = workload.map_or_else(|| proxy.labels.clone(), |known| known.labels.clone());
         let locality = if proxy.locality.is_empty() {
-            workload.map(|known| known.locality.clone()).unwrap_or_default()
+            workload
+                .map(|known| known.locality.clone())
+                .unwrap_or_default()
         } else {
             proxy.locality.clone()
         };
         let sidecar = (proxy.kind == ProxyType::Sidecar)
             .then(|| {
-                self.sidecars().applying_to(&proxy.namespace, &labels, self.root_namespace())
+                self.sidecars()
+                    .applying_to(&proxy.namespace, &labels, self.root_namespace())
             })
             .flatten()
             .cloned();
-        Surroundings { labels, locality, instances: self.instances(proxy), sidecar }
+        Surroundings {
+            labels,
+            locality,
+            instances: self.instances(proxy),
+            sidecar,
+        }
     }
 
     /// The service ports that the workload of a proxy serves. A workload serves services of its own
     /// namespace only, unless a ServiceEntry elsewhere lists its address.
     fn instances(&self, proxy: &Proxy) -> Vec<(InboundInstance, Arc<Service>)> {
-        let found: BTreeSet<&InboundInstance> =
-            proxy.addresses.iter().flat_map(|address| self.endpoints.at(*address)).collect();
+        let found: BTreeSet<&InboundInstance> = proxy
+            .addresses
+            .iter()
+            .flat_map(|address| self.endpoints.at(*address))
+            .collect();
         found
             .into_iter()
             .filter_map(|instance| {
@@ -99,7 +113,10 @@ impl Snapshot {
     fn outbound_view(&self, proxy: &Proxy, around: &Surroundings) -> OutboundView {
         let facts = &self.indices.distinction;
         let reads: BTreeSet<_> = facts.labels_read(&proxy.namespace).collect();
-        let sidecar = around.sidecar.as_ref().filter(|sidecar| narrows(&sidecar.spec));
+        let sidecar = around
+            .sidecar
+            .as_ref()
+            .filter(|sidecar| narrows(&sidecar.spec));
         let own = sidecar.is_some() || facts.namespaces.contains(&proxy.namespace);
         OutboundView {
             kind: proxy.kind,
@@ -120,14 +137,18 @@ impl Snapshot {
                 .into_iter()
                 .filter_map(|key| Some((key.clone(), around.labels.get(key)?.clone())))
                 .collect(),
-            source_namespace: facts.reads_source_namespace.then(|| proxy.namespace.clone()),
+            source_namespace: facts
+                .reads_source_namespace
+                .then(|| proxy.namespace.clone()),
             settings: proxy.settings.clone(),
         }
     }
 
     fn inbound_view(&self, proxy: &Proxy, around: &Surroundings) -> InboundView {
-        let sidecar =
-            around.sidecar.as_ref().filter(|sidecar| changes_inbound(&sidecar.spec));
+        let sidecar = around
+            .sidecar
+            .as_ref()
+            .filter(|sidecar| changes_inbound(&sidecar.spec));
         InboundView {
             dialect: proxy.dialect,
             namespace: proxy.namespace.clone(),
@@ -161,8 +182,13 @@ impl Surroundings {
             .filter(|(_, _, port)| port.protocol != Protocol::Udp)
             .collect();
         found.sort_by(|(target_a, a, port_a), (target_b, b, port_b)| {
-            (target_a, a.created, &a.hostname, &a.namespace, port_a.port)
-                .cmp(&(target_b, b.created, &b.hostname, &b.namespace, port_b.port))
+            (target_a, a.created, &a.hostname, &a.namespace, port_a.port).cmp(&(
+                target_b,
+                b.created,
+                &b.hostname,
+                &b.namespace,
+                port_b.port,
+            ))
         });
         found
             .into_iter()
@@ -182,7 +208,11 @@ impl Surroundings {
             service.resolution == Resolution::Passthrough
                 && service.ports.iter().any(|port| !port.protocol.is_http())
         });
-        if member { proxy.addresses.clone() } else { Vec::new() }
+        if member {
+            proxy.addresses.clone()
+        } else {
+            Vec::new()
+        }
     }
 
     fn gateway_ports(&self) -> Vec<GatewayPort> {
@@ -191,7 +221,10 @@ impl Surroundings {
             .iter()
             .filter_map(|(instance, service)| {
                 let port = service.port_named(&instance.service_port)?.port;
-                Some(GatewayPort { port, target_port: instance.port })
+                Some(GatewayPort {
+                    port,
+                    target_port: instance.port,
+                })
             })
             .collect();
         ports.into_iter().collect()

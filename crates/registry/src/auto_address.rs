@@ -46,7 +46,11 @@ impl AutoAddresses {
             }
             let mut slot = place(key);
             while !taken.insert(slot) {
-                slot = if u32::from(slot) == SPACE { 1 } else { slot + 1 };
+                slot = if u32::from(slot) == SPACE {
+                    1
+                } else {
+                    slot + 1
+                };
             }
             given.insert(key.clone(), slot);
         }
@@ -54,7 +58,12 @@ impl AutoAddresses {
             .iter()
             .filter(|(key, slot)| self.given.get(*key) != Some(slot))
             .map(|(key, _)| key.clone())
-            .chain(self.given.keys().filter(|key| !given.contains_key(*key)).cloned())
+            .chain(
+                self.given
+                    .keys()
+                    .filter(|key| !given.contains_key(*key))
+                    .cloned(),
+            )
             .collect();
         self.given = given;
         moved
@@ -62,7 +71,9 @@ impl AutoAddresses {
 
     /// The addresses of a service, IPv4 first; none if it wants none.
     pub(crate) fn of(&self, key: &ServiceKey) -> Vec<IpAddr> {
-        let Some(&slot) = self.given.get(key) else { return Vec::new() };
+        let Some(&slot) = self.given.get(key) else {
+            return Vec::new();
+        };
         let [high, low] = slot.to_be_bytes();
         vec![
             Ipv4Addr::new(240, 240, high, low).into(),
@@ -75,7 +86,12 @@ impl AutoAddresses {
 /// never changes between versions.
 fn place(key: &ServiceKey) -> u16 {
     let mut hash: u32 = 0x811c_9dc5;
-    let bytes = key.namespace.as_str().bytes().chain([b'/']).chain(key.hostname.as_str().bytes());
+    let bytes = key
+        .namespace
+        .as_str()
+        .bytes()
+        .chain([b'/'])
+        .chain(key.hostname.as_str().bytes());
     for byte in bytes {
         hash = (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193);
     }
@@ -90,7 +106,10 @@ mod tests {
     use super::*;
 
     fn key(host: &str) -> ServiceKey {
-        ServiceKey { hostname: Hostname::from(host), namespace: Namespace::from("ns") }
+        ServiceKey {
+            hostname: Hostname::from(host),
+            namespace: Namespace::from("ns"),
+        }
     }
 
     fn assigned(hosts: impl Iterator<Item = String>) -> AutoAddresses {

@@ -55,13 +55,27 @@ pub struct Workload {
 impl Workload {
     /// All its IP addresses.
     pub fn ips(&self) -> impl Iterator<Item = IpAddr> {
-        self.address.ip().into_iter().chain(self.additional_addresses.iter().copied())
+        self.address
+            .ip()
+            .into_iter()
+            .chain(self.additional_addresses.iter().copied())
     }
 
     /// Whether a proxy beside `other` would be told the same as beside this one, as far as the
     /// workload's own properties go.
     pub fn looks_like(&self, other: &Self) -> bool {
-        (&self.namespace, &self.labels, &self.locality, &self.network, &self.node)
-            == (&other.namespace, &other.labels, &other.locality, &other.network, &other.node)
+        (
+            &self.namespace,
+            &self.labels,
+            &self.locality,
+            &self.network,
+            &self.node,
+        ) == (
+            &other.namespace,
+            &other.labels,
+            &other.locality,
+            &other.network,
+            &other.node,
+        )
     }
 }

@@ -34,7 +34,9 @@ impl Affected {
 impl SnapshotBuilder {
     /// A service came, went or is defined differently.
     pub(super) fn affect_service(&self, key: &ServiceKey, affected: &mut Affected) {
-        let Some(service) = self.indices.services.of(key) else { return };
+        let Some(service) = self.indices.services.of(key) else {
+            return;
+        };
         affected.reach(&service.visibility);
         affected.add_service(&key.hostname);
         if let Some(target) = &service.alias_of {
@@ -64,7 +66,9 @@ impl SnapshotBuilder {
         affected: &mut Affected,
     ) {
         affected.endpoints.add(&key.hostname);
-        let Some(service) = self.indices.services.of(key) else { return };
+        let Some(service) = self.indices.services.of(key) else {
+            return;
+        };
         affected.reach(&service.visibility);
         // The cluster itself holds names to resolve, and the identities to expect.
         if identities || service.resolution.uses_dns() {
@@ -98,11 +102,16 @@ impl SnapshotBuilder {
                     affected.listeners.add(host);
                 }
             }
-            affected.gateways |=
-                entry.gateways.iter().any(|gateway| *gateway != GatewayRef::Mesh);
+            affected.gateways |= entry
+                .gateways
+                .iter()
+                .any(|gateway| *gateway != GatewayRef::Mesh);
             // A Sidecar that imports the route imports its destinations.
             if narrowed && entry.is_bound_to(&GatewayRef::Mesh) {
-                entry.destinations.iter().for_each(|host| affected.add_service(host));
+                entry
+                    .destinations
+                    .iter()
+                    .for_each(|host| affected.add_service(host));
             }
         }
     }
@@ -142,7 +151,10 @@ impl SnapshotBuilder {
             return vec![pattern.clone()];
         }
         let hosts = self.indices.services.hosts();
-        hosts.filter(|host| host.is_covered_by(pattern)).cloned().collect()
+        hosts
+            .filter(|host| host.is_covered_by(pattern))
+            .cloned()
+            .collect()
     }
 
     /// A Sidecar changed: all that its proxies see may be different.
@@ -164,7 +176,12 @@ impl SnapshotBuilder {
             affected.clusters = Hosts::All;
             affected.endpoints = Hosts::All;
         } else {
-            for service in self.indices.services.iter().filter(|s| s.namespace == *home) {
+            for service in self
+                .indices
+                .services
+                .iter()
+                .filter(|s| s.namespace == *home)
+            {
                 affected.clusters.add(&service.hostname);
                 affected.endpoints.add(&service.hostname);
             }

@@ -9,7 +9,7 @@ mod affect;
 use std::sync::Arc;
 
 use ferromesh_config::mesh::MeshConfig;
-use ferromesh_config::{Object, Spec};
+use ferromesh_config::{Object, Severity, Spec};
 use ferromesh_registry::{ObjectChange, Registry, RegistryChange, RegistrySettings, Visibility};
 use ferromesh_types::{Namespace, ResourceKey, Str};
 
@@ -46,7 +46,12 @@ impl SnapshotBuilder {
             workloads: registry.workloads().clone(),
             scopes: Arc::new(ScopeMemo::default()),
         });
-        Self { registry, indices, service_facts: ServiceDistinction::default(), current }
+        Self {
+            registry,
+            indices,
+            service_facts: ServiceDistinction::default(),
+            current,
+        }
     }
 
     /// The newest snapshot.
@@ -105,9 +110,7 @@ impl SnapshotBuilder {
         }
         let mesh = match change.new.map(|new| &new.spec) {
             Some(Spec::ConfigMap(map)) => match map.data.get(MESH_CONFIG_KEY) {
-                // A text that does not parse was reported when the object was read; the config in
-                // force stays.
-                Some(text) => parse_mesh_config(text)?,
+                Some(text) => readable_mesh_config(text)?,
                 None => MeshConfig::default(),
             },
             _ => MeshConfig::default(),
@@ -128,7 +131,9 @@ impl SnapshotBuilder {
 
     /// Takes in an object of a kind that has an index of its own. Gives back whether it has.
     fn take_in(&mut self, change: &ObjectChange<'_>, affected: &mut Affected) -> bool {
-        let Some(subject) = change.object() else { return false };
+        let Some(subject) = change.object() else {
+            return false;
+        };
         let key = &subject.key;
         match &subject.spec {
             Spec::VirtualService(_) => self.take_virtual_service(key, change, affected),
@@ -164,7 +169,9 @@ impl SnapshotBuilder {
                 });
                 let secrets = Arc::make_mut(&mut self.indices.secrets);
                 secrets.replace(&key.namespace, &key.name, new);
-                affected.secrets.insert((key.namespace.clone(), key.name.clone()));
+                affected
+                    .secrets
+                    .insert((key.namespace.clone(), key.name.clone()));
             }
             _ => return false,
         }
@@ -205,9 +212,10 @@ impl SnapshotBuilder {
             .into_iter()
             .flatten()
             .filter_map(|object| match &object.spec {
-                Spec::DestinationRule(rule) => {
-                    Some(rule.host.expand(&key.namespace, &self.indices.settings.domain))
-                }
+                Spec::DestinationRule(rule) => Some(
+                    rule.host
+                        .expand(&key.namespace, &self.indices.settings.domain),
+                ),
                 _ => None,
             })
             .collect();
@@ -215,7 +223,10 @@ impl SnapshotBuilder {
         self.affect_rules(&key.namespace, &hosts, affected);
         let visibility = self.indices.destination_rule_visibility();
         let domain = self.indices.settings.domain.clone();
-        let defaults = RuleDefaults { domain: &domain, visibility: &visibility };
+        let defaults = RuleDefaults {
+            domain: &domain,
+            visibility: &visibility,
+        };
         Arc::make_mut(&mut self.indices.destination_rules).replace(key, new, &defaults);
         self.affect_rules(&key.namespace, &hosts, affected);
     }
@@ -284,10 +295,16 @@ impl Indices {
         self.mesh = mesh;
         let domain = self.settings.domain.clone();
         let fallback = self.virtual_service_visibility();
-        self.virtual_services =
-            Arc::new(VirtualServiceIndex::rebuilt(&self.virtual_services, &domain, &fallback));
+        self.virtual_services = Arc::new(VirtualServiceIndex::rebuilt(
+            &self.virtual_services,
+            &domain,
+            &fallback,
+        ));
         let visibility = self.destination_rule_visibility();
-        let defaults = RuleDefaults { domain: &domain, visibility: &visibility };
+        let defaults = RuleDefaults {
+            domain: &domain,
+            visibility: &visibility,
+        };
         Arc::make_mut(&mut self.destination_rules).rebuild(&defaults);
     }
 }
@@ -300,7 +317,10 @@ fn declared<T>(
     let object: &Object = change.new?;
     Some(Declared {
         key: object.key.clone(),
-        created: object.meta.creation_timestamp.map_or(0, |at| at.unix_timestamp()),
+        created: object
+            .meta
+            .creation_timestamp
+            .map_or(0, |at| at.unix_timestamp()),
         spec: pick(&object.spec)?.clone(),
     })
 }
@@ -322,15 +342,24 @@ fn registry_settings(settings: &MeshSettings, mesh: &MeshConfig) -> RegistrySett
     }
 }
 
+/// The mesh config in a text; `None` if it cannot be read at all, so that the one in force stays.
+/// What is wrong with it was reported when the object was read.
+fn readable_mesh_config(text: &str) -> Option<MeshConfig> {
+    let (mesh, problems) = MeshConfig::parse(text);
+    problems
+        .iter()
+        .all(|problem| problem.severity != Severity::Error)
+        .then_some(mesh)
+}
+
 /// A mesh default for `exportTo`; `.` is kept until an object's namespace is known.
 fn default_visibility(entries: &[Str]) -> Visibility {
     let placeholder = Namespace::from(".");
-    Visibility::parse(entries.iter().map(Str::as_str), &placeholder, &Visibility::Public)
-}
-
-fn parse_mesh_config(text: &str) -> Option<MeshConfig> {
-    let _ = text;
-    None
+    Visibility::parse(
+        entries.iter().map(Str::as_str),
+        &placeholder,
+        &Visibility::Public,
+    )
 }
 
 #[cfg(test)]

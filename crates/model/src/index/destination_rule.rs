@@ -8,9 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
-use ferromesh_config::kind::destination_rule::{
-    DestinationRule, LocalityLbSetting, TrafficPolicy,
-};
+use ferromesh_config::kind::destination_rule::{DestinationRule, LocalityLbSetting, TrafficPolicy};
 use ferromesh_registry::Visibility;
 use ferromesh_types::{Hostname, Labels, Namespace, ResourceKey, Selector, Str};
 
@@ -45,7 +43,10 @@ impl MergedRule {
     pub fn prefers_locality(&self) -> bool {
         let near = |policy: &TrafficPolicy| {
             policy.outlier_detection.is_some()
-                || policy.load_balancer.as_ref().is_some_and(|lb| lb.locality_lb_setting.is_some())
+                || policy
+                    .load_balancer
+                    .as_ref()
+                    .is_some_and(|lb| lb.locality_lb_setting.is_some())
                 || policy.port_level_settings.iter().any(|port| {
                     port.outlier_detection.is_some()
                         || port
@@ -65,7 +66,10 @@ impl MergedRule {
             .flat_map(|clients| clients.0.iter().map(|(key, _)| key.clone()))
             .collect();
         for policy in self.policies() {
-            let ports = policy.port_level_settings.iter().filter_map(|p| p.load_balancer.as_ref());
+            let ports = policy
+                .port_level_settings
+                .iter()
+                .filter_map(|p| p.load_balancer.as_ref());
             for lb in policy.load_balancer.iter().chain(ports) {
                 keys.extend(lb.locality_lb_setting.iter().flat_map(priority_labels));
             }
@@ -77,15 +81,20 @@ impl MergedRule {
     pub(crate) fn limits_connections(&self) -> bool {
         self.policies().any(|policy| {
             policy.connection_pool.is_some()
-                || policy.port_level_settings.iter().any(|port| port.connection_pool.is_some())
+                || policy
+                    .port_level_settings
+                    .iter()
+                    .any(|port| port.connection_pool.is_some())
         })
     }
 
     fn policies(&self) -> impl Iterator<Item = &TrafficPolicy> {
-        self.spec
-            .traffic_policy
-            .iter()
-            .chain(self.spec.subsets.iter().filter_map(|subset| subset.traffic_policy.as_ref()))
+        self.spec.traffic_policy.iter().chain(
+            self.spec
+                .subsets
+                .iter()
+                .filter_map(|subset| subset.traffic_policy.as_ref()),
+        )
     }
 }
 
@@ -118,7 +127,10 @@ impl NamespaceRules {
     }
 
     fn iter(&self) -> impl Iterator<Item = &Arc<MergedRule>> {
-        self.exact.values().chain(self.wildcard.iter().map(|(_, rules)| rules)).flatten()
+        self.exact
+            .values()
+            .chain(self.wildcard.iter().map(|(_, rules)| rules))
+            .flatten()
     }
 }
 
@@ -153,22 +165,32 @@ impl DestinationRuleIndex {
 
     /// Merges all namespaces anew, after the mesh's defaults changed.
     pub(crate) fn rebuild(&mut self, defaults: &RuleDefaults<'_>) {
-        let namespaces: BTreeSet<_> =
-            self.objects.keys().map(|key| key.namespace.clone()).collect();
+        let namespaces: BTreeSet<_> = self
+            .objects
+            .keys()
+            .map(|key| key.namespace.clone())
+            .collect();
         for namespace in namespaces {
             self.merge_namespace(&namespace, defaults);
         }
     }
 
     fn merge_namespace(&mut self, namespace: &Namespace, defaults: &RuleDefaults<'_>) {
-        let mut own: Vec<_> =
-            self.objects.values().filter(|object| object.namespace() == namespace).collect();
+        let mut own: Vec<_> = self
+            .objects
+            .values()
+            .filter(|object| object.namespace() == namespace)
+            .collect();
         own.sort_by(|a, b| a.precedence(b));
         let mut merged: Vec<MergedRule> = Vec::new();
         let mut place: HashMap<(Hostname, Option<Selector>, Visibility), usize> = HashMap::new();
         for object in own {
             let rule = single(object, defaults);
-            let group = (rule.host.clone(), rule.clients.clone(), rule.visibility.clone());
+            let group = (
+                rule.host.clone(),
+                rule.clients.clone(),
+                rule.visibility.clone(),
+            );
             match place.get(&group) {
                 Some(&at) => absorb(&mut merged[at], rule),
                 None => {
@@ -180,7 +202,8 @@ impl DestinationRuleIndex {
         if merged.is_empty() {
             self.by_namespace.remove(namespace);
         } else {
-            self.by_namespace.insert(namespace.clone(), Arc::new(arrange(merged)));
+            self.by_namespace
+                .insert(namespace.clone(), Arc::new(arrange(merged)));
         }
     }
 
@@ -224,7 +247,11 @@ impl DestinationRuleIndex {
         rules
             .iter()
             .find(|rule| rule.clients.is_some() && fits(rule))
-            .or_else(|| rules.iter().find(|rule| rule.clients.is_none() && fits(rule)))
+            .or_else(|| {
+                rules
+                    .iter()
+                    .find(|rule| rule.clients.is_none() && fits(rule))
+            })
     }
 
     /// All merged rules, in no particular order.
@@ -234,7 +261,10 @@ impl DestinationRuleIndex {
 
     /// The merged rules of a namespace, in no particular order.
     pub fn of_namespace(&self, namespace: &Namespace) -> impl Iterator<Item = &Arc<MergedRule>> {
-        self.by_namespace.get(namespace).into_iter().flat_map(|rules| rules.iter())
+        self.by_namespace
+            .get(namespace)
+            .into_iter()
+            .flat_map(|rules| rules.iter())
     }
 }
 
@@ -249,7 +279,11 @@ fn single(object: &Declared<DestinationRule>, defaults: &RuleDefaults<'_>) -> Me
             home,
             defaults.visibility,
         ),
-        clients: object.spec.workload_selector.as_ref().map(|s| s.match_labels.clone()),
+        clients: object
+            .spec
+            .workload_selector
+            .as_ref()
+            .map(|s| s.match_labels.clone()),
         spec: object.spec.clone(),
     }
 }
@@ -280,6 +314,8 @@ fn arrange(merged: Vec<MergedRule>) -> NamespaceRules {
         list.push(Arc::new(rule));
     }
     rules.wildcard = wildcard.into_iter().collect();
-    rules.wildcard.sort_by_key(|(host, _)| std::cmp::Reverse(host.as_str().len()));
+    rules
+        .wildcard
+        .sort_by_key(|(host, _)| std::cmp::Reverse(host.as_str().len()));
     rules
 }

@@ -66,10 +66,16 @@ impl GatewayIndex {
 
     /// The Gateways that select a proxy with these labels, oldest first.
     pub fn selecting(&self, labels: &Labels) -> Vec<ResourceKey> {
-        let mut chosen: Vec<_> =
-            self.all.values().filter(|gateway| gateway.spec.selector.matches(labels)).collect();
+        let mut chosen: Vec<_> = self
+            .all
+            .values()
+            .filter(|gateway| gateway.spec.selector.matches(labels))
+            .collect();
         chosen.sort_by(|a, b| a.precedence(b));
-        chosen.into_iter().map(|gateway| gateway.key.clone()).collect()
+        chosen
+            .into_iter()
+            .map(|gateway| gateway.key.clone())
+            .collect()
     }
 
     /// The servers of these Gateways, by port.
@@ -78,8 +84,14 @@ impl GatewayIndex {
         for gateway in gateways.iter().filter_map(|key| self.all.get(key)) {
             for (position, server) in gateway.spec.servers.iter().enumerate() {
                 let Some(port) = &server.port else { continue };
-                let address = ServerAddress { port: port.number, bind: server.bind.clone() };
-                let server = GatewayServer { gateway: gateway.clone(), position };
+                let address = ServerAddress {
+                    port: port.number,
+                    bind: server.bind.clone(),
+                };
+                let server = GatewayServer {
+                    gateway: gateway.clone(),
+                    position,
+                };
                 merged.servers.entry(address).or_default().push(server);
             }
         }

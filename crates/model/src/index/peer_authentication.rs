@@ -33,7 +33,11 @@ impl PeerAuthenticationIndex {
     /// The mode of a namespace, without regard to single workloads.
     pub fn of_namespace(&self, namespace: &Namespace, root: &Namespace) -> MtlsMode {
         let mesh = self.level(root).unwrap_or_default();
-        if namespace == root { mesh } else { self.level(namespace).unwrap_or(mesh) }
+        if namespace == root {
+            mesh
+        } else {
+            self.level(namespace).unwrap_or(mesh)
+        }
     }
 
     /// The modes of a workload.
@@ -44,9 +48,14 @@ impl PeerAuthenticationIndex {
         root: &Namespace,
     ) -> MergedAuthentication {
         let outer = self.of_namespace(namespace, root);
-        let own = (namespace != root).then(|| self.selecting(namespace, labels)).flatten();
+        let own = (namespace != root)
+            .then(|| self.selecting(namespace, labels))
+            .flatten();
         let Some(own) = own else {
-            return MergedAuthentication { mode: outer, ports: BTreeMap::new() };
+            return MergedAuthentication {
+                mode: outer,
+                ports: BTreeMap::new(),
+            };
         };
         let mode = mode_of(own).unwrap_or(outer);
         let ports = own
@@ -60,12 +69,15 @@ impl PeerAuthenticationIndex {
 
     /// Whether an object of the namespace concerns single workloads.
     pub fn selects_workloads(&self, namespace: &Namespace) -> bool {
-        self.objects(namespace).any(|object| selector(object).is_some())
+        self.objects(namespace)
+            .any(|object| selector(object).is_some())
     }
 
     /// The mode that the objects without selector say; the oldest one counts.
     fn level(&self, namespace: &Namespace) -> Option<MtlsMode> {
-        self.objects(namespace).find(|object| selector(object).is_none()).and_then(mode_of)
+        self.objects(namespace)
+            .find(|object| selector(object).is_none())
+            .and_then(mode_of)
     }
 
     fn selecting(&self, namespace: &Namespace, labels: &Labels) -> Option<&PeerAuthentication> {
@@ -74,13 +86,21 @@ impl PeerAuthenticationIndex {
     }
 
     fn objects(&self, namespace: &Namespace) -> impl Iterator<Item = &PeerAuthentication> {
-        self.by_namespace.get(namespace).into_iter().flatten().map(|object| &*object.spec)
+        self.by_namespace
+            .get(namespace)
+            .into_iter()
+            .flatten()
+            .map(|object| &*object.spec)
     }
 }
 
 /// The selector, if it selects anything less than the namespace.
 fn selector(object: &PeerAuthentication) -> Option<&Selector> {
-    object.selector.as_ref().map(|s| &s.match_labels).filter(|labels| !labels.is_empty())
+    object
+        .selector
+        .as_ref()
+        .map(|s| &s.match_labels)
+        .filter(|labels| !labels.is_empty())
 }
 
 fn mode_of(object: &PeerAuthentication) -> Option<MtlsMode> {

@@ -13,7 +13,12 @@ pub struct SecretIndex {
 }
 
 impl SecretIndex {
-    pub(crate) fn replace(&mut self, namespace: &Namespace, name: &Str, secret: Option<Arc<Secret>>) {
+    pub(crate) fn replace(
+        &mut self,
+        namespace: &Namespace,
+        name: &Str,
+        secret: Option<Arc<Secret>>,
+    ) {
         let key = (namespace.clone(), name.clone());
         match secret {
             Some(secret) => self.all.insert(key, secret),

@@ -17,12 +17,16 @@ impl ServiceIndex {
     /// The services of this host name in all namespaces, most important first: Kubernetes Services
     /// before ServiceEntries, then the oldest.
     pub fn of_host(&self, host: &Hostname) -> &[Arc<Service>] {
-        self.by_host.get(host).map_or(&[], |services| services.as_slice())
+        self.by_host
+            .get(host)
+            .map_or(&[], |services| services.as_slice())
     }
 
     /// The service of this host name declared in this namespace.
     pub fn of(&self, key: &ServiceKey) -> Option<&Arc<Service>> {
-        self.of_host(&key.hostname).iter().find(|service| service.namespace == key.namespace)
+        self.of_host(&key.hostname)
+            .iter()
+            .find(|service| service.namespace == key.namespace)
     }
 
     /// The service of this host name that a client in `namespace` means: the one of its own
@@ -30,7 +34,9 @@ impl ServiceIndex {
     pub fn visible(&self, host: &Hostname, namespace: Option<&Namespace>) -> Option<&Arc<Service>> {
         let candidates = self.of_host(host);
         if let Some(namespace) = namespace
-            && let Some(own) = candidates.iter().find(|service| service.namespace == *namespace)
+            && let Some(own) = candidates
+                .iter()
+                .find(|service| service.namespace == *namespace)
             && own.visibility.reaches(namespace)
         {
             return Some(own);
@@ -81,9 +87,8 @@ impl ServiceIndex {
         all.retain(|known| known.namespace != key.namespace);
         all.extend(service);
         all.sort_by(|a, b| {
-            let rank = |service: &Service| {
-                (service.provider != Provider::Kubernetes, service.created)
-            };
+            let rank =
+                |service: &Service| (service.provider != Provider::Kubernetes, service.created);
             (rank(a), &a.namespace).cmp(&(rank(b), &b.namespace))
         });
         if all.is_empty() {

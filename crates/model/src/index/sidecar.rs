@@ -31,7 +31,10 @@ impl SidecarIndex {
 
     /// The Sidecar with this key.
     pub fn by_key(&self, key: &ResourceKey) -> Option<&Arc<Declared<Sidecar>>> {
-        self.by_namespace.get(&key.namespace)?.iter().find(|sidecar| sidecar.key == *key)
+        self.by_namespace
+            .get(&key.namespace)?
+            .iter()
+            .find(|sidecar| sidecar.key == *key)
     }
 
     /// The one that applies to a workload.
@@ -41,7 +44,10 @@ impl SidecarIndex {
         labels: &Labels,
         root: &Namespace,
     ) -> Option<&Arc<Declared<Sidecar>>> {
-        let own = self.by_namespace.get(namespace).map_or(&[][..], Vec::as_slice);
+        let own = self
+            .by_namespace
+            .get(namespace)
+            .map_or(&[][..], Vec::as_slice);
         own.iter()
             .find(|sidecar| selector(sidecar).is_some_and(|selector| selector.matches(labels)))
             .or_else(|| own.iter().find(|sidecar| selector(sidecar).is_none()))
@@ -66,5 +72,10 @@ impl SidecarIndex {
 }
 
 fn selector(sidecar: &Declared<Sidecar>) -> Option<&Selector> {
-    sidecar.spec.workload_selector.as_ref().map(|s| &s.labels).filter(|labels| !labels.is_empty())
+    sidecar
+        .spec
+        .workload_selector
+        .as_ref()
+        .map(|s| &s.labels)
+        .filter(|labels| !labels.is_empty())
 }

@@ -68,16 +68,19 @@ impl VirtualServiceEntry {
         let gateways = if spec.gateways.is_empty() {
             BTreeSet::from([GatewayRef::Mesh])
         } else {
-            spec.gateways.iter().map(|gateway| GatewayRef::parse(gateway, &home)).collect()
+            spec.gateways
+                .iter()
+                .map(|gateway| GatewayRef::parse(gateway, &home))
+                .collect()
         };
         Self {
-            hosts: spec.hosts.iter().map(|host| host.expand(&home, domain)).collect(),
+            hosts: spec
+                .hosts
+                .iter()
+                .map(|host| host.expand(&home, domain))
+                .collect(),
             gateways,
-            visibility: Visibility::parse(
-                spec.export_to.iter().map(Str::as_str),
-                &home,
-                fallback,
-            ),
+            visibility: Visibility::parse(spec.export_to.iter().map(Str::as_str), &home, fallback),
             source_labels: facts.labels,
             reads_source_namespace: facts.namespace,
             has_layer4: !spec.tcp.is_empty() || !spec.tls.is_empty(),
@@ -118,25 +121,37 @@ impl MatchFacts {
     }
 
     fn read(&mut self, labels: &Selector, namespace: &Str) {
-        self.labels.extend(labels.0.iter().map(|(key, _)| key.clone()));
+        self.labels
+            .extend(labels.0.iter().map(|(key, _)| key.clone()));
         self.namespace |= !namespace.is_empty();
     }
 }
 
 fn destinations(spec: &VirtualService) -> impl Iterator<Item = &Hostname> {
     let http = spec.http.iter().flat_map(|route| {
-        route.route.iter().map(|r| &r.destination.host).chain(
-            route.mirror.iter().map(|m| &m.host),
-        ).chain(route.mirrors.iter().map(|m| &m.destination.host))
+        route
+            .route
+            .iter()
+            .map(|r| &r.destination.host)
+            .chain(route.mirror.iter().map(|m| &m.host))
+            .chain(route.mirrors.iter().map(|m| &m.destination.host))
     });
-    let tls = spec.tls.iter().flat_map(|route| route.route.iter().map(|r| &r.destination.host));
-    let tcp = spec.tcp.iter().flat_map(|route| route.route.iter().map(|r| &r.destination.host));
+    let tls = spec
+        .tls
+        .iter()
+        .flat_map(|route| route.route.iter().map(|r| &r.destination.host));
+    let tcp = spec
+        .tcp
+        .iter()
+        .flat_map(|route| route.route.iter().map(|r| &r.destination.host));
     http.chain(tls).chain(tcp)
 }
 
 /// An entry before and after a change.
-pub(crate) type Difference<'a> =
-    (Option<&'a Arc<VirtualServiceEntry>>, Option<&'a Arc<VirtualServiceEntry>>);
+pub(crate) type Difference<'a> = (
+    Option<&'a Arc<VirtualServiceEntry>>,
+    Option<&'a Arc<VirtualServiceEntry>>,
+);
 
 /// All VirtualServices.
 #[derive(Clone, Debug, Default)]
@@ -154,7 +169,10 @@ impl VirtualServiceIndex {
         // One without hosts is a delegate: only another one leads to it.
         for entry in sorted.into_iter().filter(|entry| !entry.hosts.is_empty()) {
             for gateway in &entry.gateways {
-                by_gateway.entry(gateway.clone()).or_default().push(entry.clone());
+                by_gateway
+                    .entry(gateway.clone())
+                    .or_default()
+                    .push(entry.clone());
             }
         }
         Self { all, by_gateway }
@@ -223,12 +241,18 @@ impl VirtualServiceIndex {
 
     /// The entries that are not the same in both, before and after.
     pub(crate) fn differences<'a>(&'a self, after: &'a Self) -> Vec<Difference<'a>> {
-        let gone = self.all.iter().filter(|(key, _)| !after.all.contains_key(*key));
+        let gone = self
+            .all
+            .iter()
+            .filter(|(key, _)| !after.all.contains_key(*key));
         let gone = gone.map(|(_, old)| (Some(old), None));
-        let others = after.all.iter().filter_map(|(key, new)| match self.all.get(key) {
-            Some(old) if Arc::ptr_eq(old, new) => None,
-            old => Some((old, Some(new))),
-        });
+        let others = after
+            .all
+            .iter()
+            .filter_map(|(key, new)| match self.all.get(key) {
+                Some(old) if Arc::ptr_eq(old, new) => None,
+                old => Some((old, Some(new))),
+            });
         gone.chain(others).collect()
     }
 }

@@ -32,11 +32,16 @@ impl Import {
             "." => Some(own.clone()),
             name => Some(Namespace::from(name)),
         };
-        Some(Self { namespace, host: Hostname::from(host) })
+        Some(Self {
+            namespace,
+            host: Hostname::from(host),
+        })
     }
 
     fn is_from(&self, namespace: &Namespace) -> bool {
-        self.namespace.as_ref().is_none_or(|wanted| wanted == namespace)
+        self.namespace
+            .as_ref()
+            .is_none_or(|wanted| wanted == namespace)
     }
 }
 
@@ -52,7 +57,10 @@ pub(super) fn narrow(
         .map(|listener| narrow_one(listener, namespace, services, routes))
         .collect();
     scopes.sort_by_key(|scope| {
-        scope.listener.as_ref().is_none_or(|listener| listener.port.is_none())
+        scope
+            .listener
+            .as_ref()
+            .is_none_or(|listener| listener.port.is_none())
     });
     scopes
 }
@@ -63,22 +71,34 @@ fn narrow_one(
     services: &[Arc<Service>],
     routes: &[Arc<VirtualServiceEntry>],
 ) -> EgressScope {
-    let imports: Vec<Import> =
-        listener.hosts.iter().filter_map(|text| Import::parse(text, namespace)).collect();
+    let imports: Vec<Import> = listener
+        .hosts
+        .iter()
+        .filter_map(|text| Import::parse(text, namespace))
+        .collect();
     let routes: Vec<_> = routes
         .iter()
         .filter(|route| {
             imports.iter().any(|import| {
                 import.is_from(route.declared.namespace())
-                    && route.hosts.iter().any(|host| host.is_covered_by(&import.host))
+                    && route
+                        .hosts
+                        .iter()
+                        .any(|host| host.is_covered_by(&import.host))
             })
         })
         .cloned()
         .collect();
-    let destinations: BTreeSet<&Hostname> =
-        routes.iter().flat_map(|route| &route.destinations).collect();
+    let destinations: BTreeSet<&Hostname> = routes
+        .iter()
+        .flat_map(|route| &route.destinations)
+        .collect();
     // With a port, the listener knows the services that have this port.
-    let port = listener.port.as_ref().map(|port| port.number).filter(|number| *number != 0);
+    let port = listener
+        .port
+        .as_ref()
+        .map(|port| port.number)
+        .filter(|number| *number != 0);
     let mut chosen: BTreeMap<&Hostname, &Arc<Service>> = BTreeMap::new();
     for service in services {
         let imported = imports.iter().any(|import| {
@@ -91,5 +111,9 @@ fn narrow_one(
     }
     let mut services: Vec<_> = chosen.into_values().cloned().collect();
     sort_services(&mut services);
-    EgressScope { listener: Some(listener.clone()), services, virtual_services: routes }
+    EgressScope {
+        listener: Some(listener.clone()),
+        services,
+        virtual_services: routes,
+    }
 }

@@ -51,8 +51,14 @@ impl Scope {
     pub(crate) fn new(snapshot: &Snapshot, key: &ScopeKey) -> Self {
         let namespace = key.namespace.as_ref();
         let visible = visible_services(snapshot, namespace);
-        let routes = snapshot.virtual_services().bound_to(&GatewayRef::Mesh, namespace);
-        let sidecar = key.sidecar.as_ref().and_then(|key| snapshot.sidecars().by_key(key)).cloned();
+        let routes = snapshot
+            .virtual_services()
+            .bound_to(&GatewayRef::Mesh, namespace);
+        let sidecar = key
+            .sidecar
+            .as_ref()
+            .and_then(|key| snapshot.sidecars().by_key(key))
+            .cloned();
         let egress = match (&sidecar, namespace) {
             (Some(sidecar), Some(namespace)) if !sidecar.spec.egress.is_empty() => {
                 egress::narrow(&sidecar.spec.egress, namespace, &visible, &routes)
@@ -75,10 +81,21 @@ impl Scope {
             [only] => (only.services.clone(), only.virtual_services.clone()),
             several => (united_services(several), united_routes(several)),
         };
-        let by_host =
-            services.iter().enumerate().map(|(at, s)| (s.hostname.clone(), at)).collect();
+        let by_host = services
+            .iter()
+            .enumerate()
+            .map(|(at, s)| (s.hostname.clone(), at))
+            .collect();
         let routes = HostTable::new(&virtual_services);
-        Self { key, sidecar, egress, services, by_host, virtual_services, routes }
+        Self {
+            key,
+            sidecar,
+            egress,
+            services,
+            by_host,
+            virtual_services,
+            routes,
+        }
     }
 
     /// All services, oldest first, one per host name.
@@ -99,7 +116,9 @@ impl Scope {
     /// The VirtualService for requests to `host`: the one with exactly that host, else with the
     /// longest wildcard.
     pub fn virtual_service(&self, host: &Hostname) -> Option<&Arc<VirtualServiceEntry>> {
-        self.routes.of_host(host).map(|at| &self.virtual_services[at])
+        self.routes
+            .of_host(host)
+            .map(|at| &self.virtual_services[at])
     }
 }
 
@@ -123,21 +142,29 @@ impl HostTable {
                 }
             }
         }
-        table.wildcard.sort_by_key(|(host, _)| std::cmp::Reverse(host.as_str().len()));
+        table
+            .wildcard
+            .sort_by_key(|(host, _)| std::cmp::Reverse(host.as_str().len()));
         table
     }
 
     fn of_host(&self, host: &Hostname) -> Option<usize> {
         self.exact.get(host).copied().or_else(|| {
-            self.wildcard.iter().find(|(known, _)| host.is_covered_by(known)).map(|(_, at)| *at)
+            self.wildcard
+                .iter()
+                .find(|(known, _)| host.is_covered_by(known))
+                .map(|(_, at)| *at)
         })
     }
 }
 
 fn visible_services(snapshot: &Snapshot, namespace: Option<&Namespace>) -> Vec<Arc<Service>> {
     let index = snapshot.services();
-    let mut services: Vec<_> =
-        index.hosts().filter_map(|host| index.visible(host, namespace)).cloned().collect();
+    let mut services: Vec<_> = index
+        .hosts()
+        .filter_map(|host| index.visible(host, namespace))
+        .cloned()
+        .collect();
     sort_services(&mut services);
     services
 }
@@ -145,7 +172,8 @@ fn visible_services(snapshot: &Snapshot, namespace: Option<&Namespace>) -> Vec<A
 fn united_services(egress: &[EgressScope]) -> Vec<Arc<Service>> {
     let mut seen = HashMap::new();
     for service in egress.iter().flat_map(|listener| &listener.services) {
-        seen.entry(service.hostname.clone()).or_insert_with(|| service.clone());
+        seen.entry(service.hostname.clone())
+            .or_insert_with(|| service.clone());
     }
     let mut services: Vec<_> = seen.into_values().collect();
     sort_services(&mut services);
@@ -154,7 +182,10 @@ fn united_services(egress: &[EgressScope]) -> Vec<Arc<Service>> {
 
 fn united_routes(egress: &[EgressScope]) -> Vec<Arc<VirtualServiceEntry>> {
     let mut routes: Vec<Arc<VirtualServiceEntry>> = Vec::new();
-    for entry in egress.iter().flat_map(|listener| &listener.virtual_services) {
+    for entry in egress
+        .iter()
+        .flat_map(|listener| &listener.virtual_services)
+    {
         if !routes.iter().any(|known| Arc::ptr_eq(known, entry)) {
             routes.push(entry.clone());
         }

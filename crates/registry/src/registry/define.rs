@@ -21,7 +21,11 @@ impl Registry {
             news |= self.addresses.want(key, created, wants);
             defined.push((key.clone(), service));
         }
-        let moved = if news { self.addresses.assign() } else { Vec::new() };
+        let moved = if news {
+            self.addresses.assign()
+        } else {
+            Vec::new()
+        };
         for (key, mut service) in defined {
             if let Some(service) = &mut service {
                 service.auto_addresses = self.addresses.of(&key);
@@ -29,7 +33,10 @@ impl Registry {
             self.put(key, service, change);
         }
         for key in moved.into_iter().filter(|key| !keys.contains(key)) {
-            let mut service = self.services.get(&key).map(|service| Service::clone(service));
+            let mut service = self
+                .services
+                .get(&key)
+                .map(|service| Service::clone(service));
             if let Some(service) = &mut service {
                 service.auto_addresses = self.addresses.of(&key);
             }
@@ -42,21 +49,35 @@ impl Registry {
         let declarers = self.objects.declarers.get(key)?;
         let mut service = match &declarers.service {
             Some(object) => {
-                let Spec::Service(spec) = &object.spec else { return None };
+                let Spec::Service(spec) = &object.spec else {
+                    return None;
+                };
                 kubernetes_service::service(object, spec, &self.settings)
             }
             None => {
                 let mut entries: Vec<&Arc<Object>> = declarers.entries.values().collect();
                 entries.sort_by_key(|object| (source::created(object), object.key.name.clone()));
                 let mut services = entries.into_iter().filter_map(|object| {
-                    let Spec::ServiceEntry(entry) = &object.spec else { return None };
-                    Some(service_entry::service(object, entry, &key.hostname, &self.settings))
+                    let Spec::ServiceEntry(entry) = &object.spec else {
+                        return None;
+                    };
+                    Some(service_entry::service(
+                        object,
+                        entry,
+                        &key.hostname,
+                        &self.settings,
+                    ))
                 });
                 let first = services.next()?;
                 services.fold(first, unite)
             }
         };
-        let aliases = self.objects.aliases.get(&key.hostname).into_iter().flatten();
+        let aliases = self
+            .objects
+            .aliases
+            .get(&key.hostname)
+            .into_iter()
+            .flatten();
         service.aliases = aliases.cloned().collect();
         Some(service)
     }
@@ -66,7 +87,10 @@ impl Registry {
             return;
         }
         let selectors = self.selectors.entry(key.namespace.clone()).or_default();
-        match service.as_ref().and_then(|service| service.selector.clone()) {
+        match service
+            .as_ref()
+            .and_then(|service| service.selector.clone())
+        {
             Some(selector) => selectors.insert(key.clone(), selector),
             None => selectors.remove(&key),
         };

@@ -19,7 +19,9 @@ use crate::{Service, ServiceKey, Workload};
 impl Registry {
     /// The endpoints of a service, in no particular order.
     pub(super) fn members(&self, key: &ServiceKey, service: &Service) -> Vec<Endpoint> {
-        let Some(declarers) = self.objects.declarers.get(key) else { return Vec::new() };
+        let Some(declarers) = self.objects.declarers.get(key) else {
+            return Vec::new();
+        };
         let mut found = Vec::new();
         if let Some(object) = &declarers.service
             && let Spec::Service(spec) = &object.spec
@@ -45,7 +47,9 @@ impl Registry {
         let given = self.given_members(&key, publish_not_ready);
         let pods_count = given.is_none();
         let mut found = given.unwrap_or_default();
-        let Some(selector) = &service.selector else { return found };
+        let Some(selector) = &service.selector else {
+            return found;
+        };
         for workload in self.workloads.of_namespace(&key.0) {
             if (workload.is_entry || pods_count) && selector.matches(&workload.labels) {
                 found.extend(pod_endpoints(workload, service, publish_not_ready));
@@ -70,7 +74,11 @@ impl Registry {
                 Spec::EndpointSlice(slice) => Some(slice),
                 _ => None,
             });
-            return Some(slices.flat_map(|slice| surroundings.of_slice(slice)).collect());
+            return Some(
+                slices
+                    .flat_map(|slice| surroundings.of_slice(slice))
+                    .collect(),
+            );
         }
         match &self.objects.endpoints.get(key)?.spec {
             Spec::Endpoints(endpoints) => Some(surroundings.of_endpoints(endpoints)),

@@ -65,7 +65,10 @@ pub struct Registry {
 impl Registry {
     /// An empty registry.
     pub fn new(settings: RegistrySettings) -> Self {
-        Self { settings, ..Self::default() }
+        Self {
+            settings,
+            ..Self::default()
+        }
     }
 
     /// The names and defaults in force.
@@ -110,7 +113,10 @@ impl Registry {
         let objects = std::mem::take(&mut self.objects).into_objects();
         dirty.services.extend(self.services.keys().cloned());
         for object in &objects {
-            let put = ObjectChange { old: None, new: Some(object) };
+            let put = ObjectChange {
+                old: None,
+                new: Some(object),
+            };
             self.take_in(&put, &mut dirty, &mut change);
         }
         self.settle(dirty, &mut change);
@@ -142,7 +148,9 @@ impl Registry {
             change.identities.insert(key.clone());
         }
         change.endpoints.insert(key.clone());
-        change.workloads.extend(Arc::make_mut(&mut self.endpoints).replace(key, new));
+        change
+            .workloads
+            .extend(Arc::make_mut(&mut self.endpoints).replace(key, new));
     }
 }
 

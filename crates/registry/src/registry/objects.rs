@@ -67,7 +67,9 @@ impl Registry {
         dirty: &mut Dirty,
         change: &mut RegistryChange,
     ) {
-        let Some(subject) = object.object() else { return };
+        let Some(subject) = object.object() else {
+            return;
+        };
         match &subject.spec {
             Spec::Service(_) => self.take_service(object, dirty),
             Spec::ServiceEntry(_) => self.take_service_entry(object, dirty),
@@ -89,11 +91,16 @@ impl Registry {
     /// The key of the Kubernetes Service of this name.
     pub(super) fn kubernetes_key(&self, namespace: &Namespace, name: &Str) -> ServiceKey {
         let hostname = format!("{name}.{namespace}.svc.{}", self.settings.domain);
-        ServiceKey { hostname: Hostname::from(hostname), namespace: namespace.clone() }
+        ServiceKey {
+            hostname: Hostname::from(hostname),
+            namespace: namespace.clone(),
+        }
     }
 
     fn take_service(&mut self, object: &ObjectChange<'_>, dirty: &mut Dirty) {
-        let Some(subject) = object.object() else { return };
+        let Some(subject) = object.object() else {
+            return;
+        };
         let key = self.kubernetes_key(&subject.key.namespace, &subject.key.name);
         let declarers = self.objects.declarers.entry(key.clone()).or_default();
         let old = std::mem::replace(&mut declarers.service, object.new.cloned());
@@ -103,7 +110,10 @@ impl Registry {
         let before = old.and_then(|old| self.alias_of(&old));
         let after = object.new.and_then(|new| self.alias_of(new));
         if before != after {
-            let alias = Alias { hostname: key.hostname.clone(), namespace: key.namespace.clone() };
+            let alias = Alias {
+                hostname: key.hostname.clone(),
+                namespace: key.namespace.clone(),
+            };
             self.move_alias(&alias, before, after, dirty);
         }
         // Endpoints follow: members depend on the selector and on whether unready ones count.
@@ -112,7 +122,9 @@ impl Registry {
     }
 
     fn alias_of(&self, object: &Object) -> Option<Hostname> {
-        let Spec::Service(spec) = &object.spec else { return None };
+        let Spec::Service(spec) = &object.spec else {
+            return None;
+        };
         kubernetes_service::service(object, spec, &self.settings).alias_of
     }
 
@@ -133,19 +145,31 @@ impl Registry {
             }
         }
         if let Some(target) = &after {
-            self.objects.aliases.entry(target.clone()).or_default().insert(alias.clone());
+            self.objects
+                .aliases
+                .entry(target.clone())
+                .or_default()
+                .insert(alias.clone());
         }
         let targets: Vec<_> = before.into_iter().chain(after).collect();
         let declared = self.objects.declarers.keys();
-        dirty
-            .services
-            .extend(declared.filter(|key| targets.contains(&key.hostname)).cloned());
+        dirty.services.extend(
+            declared
+                .filter(|key| targets.contains(&key.hostname))
+                .cloned(),
+        );
     }
 
     fn take_service_entry(&mut self, object: &ObjectChange<'_>, dirty: &mut Dirty) {
-        let Some(subject) = object.object() else { return };
+        let Some(subject) = object.object() else {
+            return;
+        };
         let name = &subject.key.name;
-        for key in object.old.into_iter().flat_map(|old| service_entry_keys(old)) {
+        for key in object
+            .old
+            .into_iter()
+            .flat_map(|old| service_entry_keys(old))
+        {
             if let Some(declarers) = self.objects.declarers.get_mut(&key) {
                 declarers.entries.remove(name);
                 if declarers.service.is_none() && declarers.entries.is_empty() {
@@ -155,8 +179,10 @@ impl Registry {
             dirty.endpoints.insert(key.clone());
             dirty.services.insert(key);
         }
-        for (key, new) in
-            object.new.into_iter().flat_map(|new| service_entry_keys(new).map(move |k| (k, new)))
+        for (key, new) in object
+            .new
+            .into_iter()
+            .flat_map(|new| service_entry_keys(new).map(move |k| (k, new)))
         {
             let declarers = self.objects.declarers.entry(key.clone()).or_default();
             declarers.entries.insert(name.clone(), new.clone());
@@ -166,7 +192,10 @@ impl Registry {
     }
 
     fn take_slice(&mut self, object: &ObjectChange<'_>, dirty: &mut Dirty) {
-        for (slice, put) in object.old.map(|o| (o, false)).into_iter()
+        for (slice, put) in object
+            .old
+            .map(|o| (o, false))
+            .into_iter()
             .chain(object.new.map(|n| (n, true)))
         {
             let Some(service) = slice.meta.labels.get(endpoint_slice::SERVICE_NAME) else {
@@ -192,13 +221,17 @@ impl Registry {
         dirty: &mut Dirty,
         change: &mut RegistryChange,
     ) {
-        let Some(subject) = object.object() else { return };
+        let Some(subject) = object.object() else {
+            return;
+        };
         let name = subject.key.name.clone();
         let before = self.node_locality(&name);
         match object.new {
             Some(new) => {
                 let locality = node::locality(&new.meta.labels);
-                self.objects.nodes.insert(name.clone(), (new.clone(), locality));
+                self.objects
+                    .nodes
+                    .insert(name.clone(), (new.clone(), locality));
             }
             None => {
                 self.objects.nodes.remove(&name);
@@ -215,14 +248,21 @@ impl Registry {
             .cloned()
             .collect();
         for pod in &pods {
-            let again = ObjectChange { old: Some(pod), new: Some(pod) };
+            let again = ObjectChange {
+                old: Some(pod),
+                new: Some(pod),
+            };
             self.take_workload(&again, dirty, change);
         }
     }
 
     /// Where the node of this name is.
     pub(super) fn node_locality(&self, node: &Str) -> Locality {
-        self.objects.nodes.get(node).map(|(_, locality)| locality.clone()).unwrap_or_default()
+        self.objects
+            .nodes
+            .get(node)
+            .map(|(_, locality)| locality.clone())
+            .unwrap_or_default()
     }
 }
 
@@ -233,7 +273,8 @@ fn service_entry_keys(object: &Object) -> impl Iterator<Item = ServiceKey> {
         _ => &[],
     };
     let namespace = &object.key.namespace;
-    hosts
-        .iter()
-        .map(|host| ServiceKey { hostname: host.clone(), namespace: namespace.clone() })
+    hosts.iter().map(|host| ServiceKey {
+        hostname: host.clone(),
+        namespace: namespace.clone(),
+    })
 }

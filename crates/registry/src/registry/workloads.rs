@@ -54,7 +54,11 @@ impl Workloads {
             addresses.insert(ip);
         }
         // A pod in its node's network does not own the address.
-        for ip in new.iter().filter(|new| !new.host_network).flat_map(|new| new.ips()) {
+        for ip in new
+            .iter()
+            .filter(|new| !new.host_network)
+            .flat_map(|new| new.ips())
+        {
             self.claims.entry(ip).or_default().insert(key.clone());
             addresses.insert(ip);
         }
@@ -86,28 +90,41 @@ impl Registry {
         dirty: &mut Dirty,
         change: &mut RegistryChange,
     ) {
-        let Some(subject) = object.object() else { return };
+        let Some(subject) = object.object() else {
+            return;
+        };
         let is_entry = matches!(subject.spec, Spec::WorkloadEntry(_));
         match object.new {
             Some(new) => self.objects.workloads.insert(new.key.clone(), new.clone()),
             None => self.objects.workloads.remove(&subject.key),
         };
-        let new = object.new.and_then(|new| self.workload_of(new)).map(Arc::new);
-        let key = (subject.key.namespace.clone(), is_entry, subject.key.name.clone());
+        let new = object
+            .new
+            .and_then(|new| self.workload_of(new))
+            .map(Arc::new);
+        let key = (
+            subject.key.namespace.clone(),
+            is_entry,
+            subject.key.name.clone(),
+        );
         let old = self.workloads.replace(&key, new.clone());
         if old == new {
             return;
         }
         let same = matches!((&old, &new), (Some(old), Some(new)) if old.looks_like(new));
         for workload in old.iter().chain(&new) {
-            dirty.endpoints.extend(self.services_selecting(&workload.namespace, &workload.labels));
+            dirty
+                .endpoints
+                .extend(self.services_selecting(&workload.namespace, &workload.labels));
             if !same {
                 change.workloads.extend(workload.ips());
             }
         }
         // Slices name pods by address; what they say of them changes too.
         if !is_entry && (!self.objects.slices.is_empty() || !self.objects.endpoints.is_empty()) {
-            dirty.endpoints.extend(self.services_with_given_endpoints(&subject.key.namespace));
+            dirty
+                .endpoints
+                .extend(self.services_with_given_endpoints(&subject.key.namespace));
         }
     }
 
@@ -128,7 +145,9 @@ impl Registry {
         labels: &'a Labels,
     ) -> impl Iterator<Item = ServiceKey> + 'a {
         let selectors = self.selectors.get(namespace).into_iter().flatten();
-        selectors.filter(|(_, selector)| selector.matches(labels)).map(|(key, _)| key.clone())
+        selectors
+            .filter(|(_, selector)| selector.matches(labels))
+            .map(|(key, _)| key.clone())
     }
 
     fn services_with_given_endpoints(&self, namespace: &Namespace) -> Vec<ServiceKey> {

@@ -9,9 +9,9 @@ use ferromesh_config::kubernetes::{EndpointSlice, Endpoints};
 use ferromesh_types::{Namespace, Str};
 
 use super::endpoint_of;
+use crate::Workload;
 use crate::endpoint::{Endpoint, EndpointAddress, Health};
 use crate::settings::RegistrySettings;
-use crate::Workload;
 
 /// Names the service of a slice.
 pub(crate) const SERVICE_NAME: &str = "kubernetes.io/service-name";
@@ -39,7 +39,9 @@ impl<F: Fn(IpAddr) -> Option<Workload>> Surroundings<'_, F> {
     pub(crate) fn of_slice(&self, slice: &EndpointSlice) -> Vec<Endpoint> {
         let mut found = Vec::new();
         for endpoint in &slice.endpoints {
-            let Some(address) = endpoint.addresses.first() else { continue };
+            let Some(address) = endpoint.addresses.first() else {
+                continue;
+            };
             let conditions = &endpoint.conditions;
             let health = if conditions.terminating == Some(true) {
                 Health::Terminating
@@ -54,7 +56,10 @@ impl<F: Fn(IpAddr) -> Option<Workload>> Surroundings<'_, F> {
                 hostname: &endpoint.hostname,
                 node: &endpoint.node_name,
             };
-            let ports = slice.ports.iter().filter_map(|port| Some((&port.name, port.port?)));
+            let ports = slice
+                .ports
+                .iter()
+                .filter_map(|port| Some((&port.name, port.port?)));
             found.extend(ports.map(|(name, port)| self.endpoint(&at, name, port)));
         }
         found
@@ -64,10 +69,19 @@ impl<F: Fn(IpAddr) -> Option<Workload>> Surroundings<'_, F> {
     pub(crate) fn of_endpoints(&self, endpoints: &Endpoints) -> Vec<Endpoint> {
         let mut found = Vec::new();
         for subset in &endpoints.subsets {
-            let unready =
-                if self.publish_not_ready { Health::Healthy } else { Health::Unhealthy };
-            let ready = subset.addresses.iter().map(|address| (address, Health::Healthy));
-            let rest = subset.not_ready_addresses.iter().map(|address| (address, unready));
+            let unready = if self.publish_not_ready {
+                Health::Healthy
+            } else {
+                Health::Unhealthy
+            };
+            let ready = subset
+                .addresses
+                .iter()
+                .map(|address| (address, Health::Healthy));
+            let rest = subset
+                .not_ready_addresses
+                .iter()
+                .map(|address| (address, unready));
             for (address, health) in ready.chain(rest) {
                 let at = Found {
                     address: EndpointAddress::parse(&address.ip),

@@ -29,9 +29,10 @@ pub(crate) fn service(
     let annotations = &object.meta.annotations;
     let export_to = annotations.get(EXPORT_TO);
     Service {
-        hostname: Hostname::from(
-            format!("{}.{namespace}.svc.{}", object.key.name, settings.domain),
-        ),
+        hostname: Hostname::from(format!(
+            "{}.{namespace}.svc.{}",
+            object.key.name, settings.domain
+        )),
         name: object.key.name.clone(),
         addresses: virtual_addresses(spec_of),
         auto_addresses: Vec::new(),
@@ -82,12 +83,23 @@ fn virtual_addresses(spec: &kubernetes::ServiceSpec) -> Vec<IpNet> {
     } else {
         &spec.cluster_ips[..]
     };
-    all.iter().filter_map(|ip| ip.parse::<IpAddr>().ok()).map(IpNet::from).collect()
+    all.iter()
+        .filter_map(|ip| ip.parse::<IpAddr>().ok())
+        .map(IpNet::from)
+        .collect()
 }
 
 fn external_addresses(service: &kubernetes::Service) -> Vec<IpAddr> {
-    let balancer = service.status.load_balancer.ingress.iter().map(|ingress| &ingress.ip);
-    balancer.chain(&service.spec.external_ips).filter_map(|ip| ip.parse().ok()).collect()
+    let balancer = service
+        .status
+        .load_balancer
+        .ingress
+        .iter()
+        .map(|ingress| &ingress.ip);
+    balancer
+        .chain(&service.spec.external_ips)
+        .filter_map(|ip| ip.parse().ok())
+        .collect()
 }
 
 fn port(port: &kubernetes::ServicePort) -> ServicePort {
@@ -100,7 +112,12 @@ fn port(port: &kubernetes::ServicePort) -> ServicePort {
             (None, Some(name)) => TargetPort::Name(name.clone()),
         },
     };
-    ServicePort { name: port.name.clone(), port: port.port, target_port, protocol: port.protocol() }
+    ServicePort {
+        name: port.name.clone(),
+        port: port.port,
+        target_port,
+        protocol: port.protocol(),
+    }
 }
 
 /// The port on which a workload serves a port of the service; `None` if it does not.
@@ -110,7 +127,12 @@ pub(crate) fn workload_port(workload: &Workload, port: &ServicePort) -> Option<u
         TargetPort::Name(name) => workload
             .ports
             .get(name)
-            .or_else(|| workload.is_entry.then(|| workload.ports.get(&port.name)).flatten())
+            .or_else(|| {
+                workload
+                    .is_entry
+                    .then(|| workload.ports.get(&port.name))
+                    .flatten()
+            })
             .copied(),
     }
 }

@@ -22,7 +22,10 @@ const NETWORK: &str = "topology.istio.io/network";
 
 /// When an object was made, in seconds since 1970; 0 when it does not say.
 pub(crate) fn created(object: &Object) -> i64 {
-    object.meta.creation_timestamp.map_or(0, |at| at.unix_timestamp())
+    object
+        .meta
+        .creation_timestamp
+        .map_or(0, |at| at.unix_timestamp())
 }
 
 /// Whether labels say that the proxy accepts Istio mutual TLS; `None` if they do not say.

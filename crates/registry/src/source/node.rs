@@ -3,18 +3,30 @@
 use ferromesh_types::{Labels, Locality, Str};
 
 /// Region, current and former label.
-const REGION: [&str; 2] =
-    ["topology.kubernetes.io/region", "failure-domain.beta.kubernetes.io/region"];
+const REGION: [&str; 2] = [
+    "topology.kubernetes.io/region",
+    "failure-domain.beta.kubernetes.io/region",
+];
 /// Zone, current and former label.
-const ZONE: [&str; 2] = ["topology.kubernetes.io/zone", "failure-domain.beta.kubernetes.io/zone"];
+const ZONE: [&str; 2] = [
+    "topology.kubernetes.io/zone",
+    "failure-domain.beta.kubernetes.io/zone",
+];
 const SUB_ZONE: [&str; 1] = ["topology.istio.io/subzone"];
 
 /// Where a node with these labels is.
 pub(crate) fn locality(labels: &Labels) -> Locality {
     let first = |keys: &[&str]| -> Str {
-        keys.iter().find_map(|key| labels.get(key)).cloned().unwrap_or_default()
+        keys.iter()
+            .find_map(|key| labels.get(key))
+            .cloned()
+            .unwrap_or_default()
     };
-    Locality { region: first(&REGION), zone: first(&ZONE), sub_zone: first(&SUB_ZONE) }
+    Locality {
+        region: first(&REGION),
+        zone: first(&ZONE),
+        sub_zone: first(&SUB_ZONE),
+    }
 }
 
 #[cfg(test)]

@@ -7,9 +7,9 @@ use ferromesh_config::kubernetes::Pod;
 use ferromesh_types::{Locality, NetworkId, Str};
 
 use super::{NETWORK, tls_mode};
+use crate::Workload;
 use crate::endpoint::{EndpointAddress, Health};
 use crate::settings::RegistrySettings;
-use crate::Workload;
 
 /// Written by the injector: the pod has a sidecar.
 const INJECTED: &str = "sidecar.istio.io/status";
@@ -27,7 +27,10 @@ pub(crate) fn workload(
     if pod.is_finished() {
         return None;
     }
-    let mut addresses = pod.addresses().into_iter().filter_map(|ip| ip.parse::<IpAddr>().ok());
+    let mut addresses = pod
+        .addresses()
+        .into_iter()
+        .filter_map(|ip| ip.parse::<IpAddr>().ok());
     let address = addresses.next()?;
     let labels = object.meta.labels.clone();
     let namespace = object.key.namespace.clone();
@@ -40,16 +43,26 @@ pub(crate) fn workload(
         identity: settings.identity(&namespace, &account),
         service_account: account,
         node: pod.spec.node_name.clone(),
-        locality: labels
-            .get(LOCALITY)
-            .map_or_else(|| node_locality.clone(), |text| Locality::parse(&text.replace('.', "/"))),
-        network: labels.get(NETWORK).cloned().map(NetworkId::from).unwrap_or_default(),
+        locality: labels.get(LOCALITY).map_or_else(
+            || node_locality.clone(),
+            |text| Locality::parse(&text.replace('.', "/")),
+        ),
+        network: labels
+            .get(NETWORK)
+            .cloned()
+            .map(NetworkId::from)
+            .unwrap_or_default(),
         cluster: settings.cluster.clone(),
         ports: pod
             .spec
             .containers
             .iter()
-            .chain(pod.spec.init_containers.iter().filter(|c| c.restart_policy == *"Always"))
+            .chain(
+                pod.spec
+                    .init_containers
+                    .iter()
+                    .filter(|c| c.restart_policy == *"Always"),
+            )
             .flat_map(|container| &container.ports)
             .filter(|port| !port.name.is_empty())
             .map(|port| (port.name.clone(), port.container_port))

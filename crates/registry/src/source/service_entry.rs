@@ -27,7 +27,11 @@ pub(crate) fn service(
     Service {
         hostname: host.clone(),
         name: object.key.name.clone(),
-        addresses: entry.addresses.iter().filter_map(|text| address(text)).collect(),
+        addresses: entry
+            .addresses
+            .iter()
+            .filter_map(|text| address(text))
+            .collect(),
         auto_addresses: Vec::new(),
         ports: entry.ports.iter().map(port).collect(),
         resolution: match entry.resolution {
@@ -45,7 +49,10 @@ pub(crate) fn service(
         ),
         labels: object.meta.labels.clone(),
         annotations: relevant_annotations(object),
-        selector: entry.workload_selector.as_ref().map(|selector| selector.labels.clone()),
+        selector: entry
+            .workload_selector
+            .as_ref()
+            .map(|selector| selector.labels.clone()),
         created: created(object),
         provider: Provider::External,
         alias_of: None,
@@ -63,7 +70,9 @@ pub(crate) fn service(
 }
 
 fn address(text: &str) -> Option<IpNet> {
-    text.parse::<IpNet>().ok().or_else(|| text.parse::<IpAddr>().ok().map(IpNet::from))
+    text.parse::<IpNet>()
+        .ok()
+        .or_else(|| text.parse::<IpAddr>().ok().map(IpNet::from))
 }
 
 fn port(port: &WrittenPort) -> ServicePort {
@@ -136,7 +145,10 @@ pub(crate) fn workload_port(workload: &Workload, port: &ServicePort) -> u16 {
     if matches!(workload.address, EndpointAddress::Unix(_)) {
         return 0;
     }
-    let own = workload.is_entry.then(|| workload.ports.get(&port.name)).flatten();
+    let own = workload
+        .is_entry
+        .then(|| workload.ports.get(&port.name))
+        .flatten();
     match (own, &port.target_port) {
         (Some(number), _) | (None, TargetPort::Number(number)) => *number,
         (None, TargetPort::Name(_)) => port.port,

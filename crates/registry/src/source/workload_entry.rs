@@ -5,9 +5,9 @@ use ferromesh_config::kind::workload_entry::WorkloadEntry;
 use ferromesh_types::{Locality, Namespace, NetworkId, Str};
 
 use super::{NETWORK, tls_mode};
+use crate::Workload;
 use crate::endpoint::{EndpointAddress, Health};
 use crate::settings::RegistrySettings;
-use crate::Workload;
 
 /// The workload that a WorkloadEntry object is. Its labels are those of the spec over those of the
 /// object. `None` without an address.
@@ -18,7 +18,9 @@ pub(crate) fn workload(
 ) -> Option<Workload> {
     let mut workload = inline(entry, &object.key.name, &object.key.namespace, settings)?;
     let own = object.meta.labels.iter().chain(entry.labels.iter());
-    workload.labels = own.map(|(key, value)| (key.clone(), value.clone())).collect();
+    workload.labels = own
+        .map(|(key, value)| (key.clone(), value.clone()))
+        .collect();
     Some(workload)
 }
 
@@ -65,7 +67,9 @@ pub(crate) fn inline(
 fn locality(entry: &WorkloadEntry) -> Locality {
     if entry.locality.is_empty() {
         let label = entry.labels.get("istio-locality");
-        return label.map_or_else(Locality::default, |text| Locality::parse(&text.replace('.', "/")));
+        return label.map_or_else(Locality::default, |text| {
+            Locality::parse(&text.replace('.', "/"))
+        });
     }
     Locality::parse(&entry.locality)
 }
