@@ -1,1 +1,5 @@
-//! SVID rotation, SDS, bootstrap, DNS proxy, probes, supervision of a stock Envoy.
+//! The agent beside a data plane: identity, bootstrap, discovery relay, DNS, probes, supervision.
+
+pub mod bootstrap;
+pub mod node;
+pub mod settings;
