@@ -317,7 +317,10 @@ fn declared<T>(
     let object: &Object = change.new?;
     Some(Declared {
         key: object.key.clone(),
-        created: ferromesh_registry::created(object),
+        created: object
+            .meta
+            .creation_timestamp
+            .map_or(0, |at| at.unix_timestamp()),
         spec: pick(&object.spec)?.clone(),
     })
 }

@@ -39,7 +39,8 @@ pub use listener::{
 };
 pub use tcp_proxy::TcpProxy;
 pub use transport::{
-    DownstreamTransport, TransportMatch, Transports, UpstreamTls, UpstreamTransport,
+    DownstreamTls, DownstreamTransport, TlsVersion, TransportMatch, Transports, UpstreamTls,
+    UpstreamTransport, ValidationSettings,
 };
 
 /// One generation of compiled config.
