@@ -1,0 +1,123 @@
+//! How a cluster finds its endpoints: from the control plane, by DNS, or by the address that the
+//! client asked for.
+
+use ferromesh_model::{IpFamily, OutboundView, ProxyType, Snapshot};
+use ferromesh_proto::envoy::config::cluster::v3::{
+    Cluster,
+    cluster::{
+        ClusterDiscoveryType, DiscoveryType, DnsLookupFamily, EdsClusterConfig, LbConfig, LbPolicy,
+        OriginalDstLbConfig,
+    },
+};
+use ferromesh_proto::envoy::config::core::v3::TypedExtensionConfig;
+use ferromesh_proto::envoy::extensions::network::dns_resolver::cares::v3::CaresDnsResolverConfig;
+use ferromesh_registry::{Provider, Resolution, Service, ServicePort, TargetPort};
+
+use crate::value::{ads, any, duration, number};
+
+/// DNS questions per UDP socket before a new one is opened, which spreads source ports.
+const DNS_QUERIES_PER_SOCKET: u32 = 100;
+
+/// Keeps proxies from asking for the same name at the same moment.
+const DNS_JITTER: std::time::Duration = std::time::Duration::from_millis(100);
+
+/// How endpoints are found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Discovery {
+    /// By the control plane.
+    Eds,
+    /// By DNS, all answers.
+    StrictDns,
+    /// By DNS, one answer per connection.
+    LogicalDns,
+    /// The address that the client asked for.
+    OriginalDestination,
+}
+
+impl Discovery {
+    /// The discovery of a service; `None` if it has no cluster. A gateway has no original
+    /// destination to follow, so it asks the control plane.
+    pub(super) fn of(service: &Service, view: &OutboundView) -> Option<Self> {
+        Some(match service.resolution {
+            Resolution::ClientSideLb | Resolution::Static => Self::Eds,
+            Resolution::Dns => Self::StrictDns,
+            Resolution::DnsRoundRobin => Self::LogicalDns,
+            Resolution::Passthrough if view.kind == ProxyType::Router => Self::Eds,
+            Resolution::Passthrough => Self::OriginalDestination,
+            Resolution::DynamicDns | Resolution::Alias => return None,
+        })
+    }
+
+    pub(super) fn is_dns(self) -> bool {
+        matches!(self, Self::StrictDns | Self::LogicalDns)
+    }
+}
+
+/// Sets the type of the cluster and what belongs to it.
+pub(super) fn apply(
+    cluster: &mut Cluster,
+    discovery: Discovery,
+    snapshot: &Snapshot,
+    view: &OutboundView,
+) {
+    let kind = match discovery {
+        Discovery::Eds => DiscoveryType::Eds,
+        Discovery::StrictDns => DiscoveryType::StrictDns,
+        Discovery::LogicalDns => DiscoveryType::LogicalDns,
+        Discovery::OriginalDestination => DiscoveryType::OriginalDst,
+    };
+    cluster.cluster_discovery_type = Some(ClusterDiscoveryType::Type(kind as i32));
+    cluster.eds_cluster_config = None;
+    match discovery {
+        Discovery::Eds => {
+            cluster.eds_cluster_config = Some(EdsClusterConfig {
+                eds_config: Some(ads()),
+                service_name: cluster.name.clone(),
+            });
+        }
+        Discovery::StrictDns | Discovery::LogicalDns => {
+            cluster.dns_refresh_rate = Some(duration(snapshot.mesh().dns_refresh_rate.into()));
+            cluster.dns_jitter = Some(duration(DNS_JITTER));
+            cluster.respect_dns_ttl = true;
+            cluster.dns_lookup_family = lookup_family(view.ip_family) as i32;
+            cluster.typed_dns_resolver_config = Some(resolver());
+        }
+        Discovery::OriginalDestination => {
+            cluster.lb_policy = LbPolicy::ClusterProvided as i32;
+            cluster.lb_config = None;
+        }
+    }
+}
+
+/// The port at the destination, where a ServiceEntry without endpoints maps it.
+pub(super) fn override_port(cluster: &mut Cluster, service: &Service, port: &ServicePort) {
+    if service.provider != Provider::External {
+        return;
+    }
+    if let TargetPort::Number(target) = port.target_port
+        && target != port.port
+    {
+        cluster.lb_config = Some(LbConfig::OriginalDstLbConfig(OriginalDstLbConfig {
+            upstream_port_override: number(u32::from(target)),
+            ..Default::default()
+        }));
+    }
+}
+
+fn lookup_family(family: IpFamily) -> DnsLookupFamily {
+    match family {
+        IpFamily::V4 => DnsLookupFamily::V4Only,
+        IpFamily::V6 => DnsLookupFamily::V6Only,
+        IpFamily::Dual => DnsLookupFamily::All,
+    }
+}
+
+fn resolver() -> TypedExtensionConfig {
+    TypedExtensionConfig {
+        name: "envoy.network.dns_resolver.cares".to_owned(),
+        typed_config: Some(any(&CaresDnsResolverConfig {
+            udp_max_queries: number(DNS_QUERIES_PER_SOCKET),
+            ..Default::default()
+        })),
+    }
+}

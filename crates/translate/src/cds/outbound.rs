@@ -1,0 +1,236 @@
+//! The clusters of one service: for each port one for all endpoints and one per subset.
+
+use ferromesh_config::kind::destination_rule::{ClientTlsMode, H2UpgradePolicy, Subset};
+use ferromesh_model::{MergedRule, MtlsMode, OutboundView, ProxyType, Snapshot};
+use ferromesh_proto::envoy::config::cluster::v3::Cluster;
+use ferromesh_registry::{Service, ServiceEndpoints, ServicePort};
+use ferromesh_types::{Protocol, Str};
+
+use super::client_tls::{self, Transport};
+use super::connection_pool::{self, UpstreamProtocol};
+use super::discovery::{self, Discovery};
+use super::load_balancer::{self, Choice};
+use super::policy::Policy;
+use super::{Draft, outlier};
+use crate::Resource;
+use crate::eds::ClusterEndpoints;
+use crate::eds::assignment::Assignment;
+use crate::names;
+use crate::wire::{self, Metadata};
+
+/// What all clusters of a service depend on.
+struct ServiceClusters<'a> {
+    snapshot: &'a Snapshot,
+    view: &'a OutboundView,
+    service: &'a Service,
+    rule: Option<&'a MergedRule>,
+    endpoints: Option<&'a ServiceEndpoints>,
+    identities: Vec<Str>,
+    discovery: Discovery,
+}
+
+/// All clusters of the service.
+pub(super) fn of_service(
+    snapshot: &Snapshot,
+    view: &OutboundView,
+    service: &Service,
+) -> Vec<Resource> {
+    let Some(discovery) = Discovery::of(service, view) else {
+        return Vec::new();
+    };
+    let endpoints = snapshot.endpoints().of(&service.key()).map(|e| &**e);
+    let all = ServiceClusters {
+        snapshot,
+        view,
+        service,
+        rule: snapshot.destination_rule(view, service).map(|rule| &**rule),
+        endpoints,
+        identities: identities(service, endpoints),
+        discovery,
+    };
+    let mut clusters = Vec::new();
+    for port in service
+        .ports
+        .iter()
+        .filter(|port| port.protocol != Protocol::Udp)
+    {
+        clusters.extend(all.cluster(port, None));
+        for subset in all.rule.iter().flat_map(|rule| &rule.spec.subsets) {
+            clusters.extend(all.cluster(port, Some(subset)));
+        }
+    }
+    clusters
+}
+
+/// The names that certificates of the endpoints may carry, each once.
+fn identities(service: &Service, endpoints: Option<&ServiceEndpoints>) -> Vec<Str> {
+    let known = endpoints
+        .map(|e| e.identities.as_slice())
+        .unwrap_or_default();
+    if service.subject_alt_names.is_empty() {
+        return known.to_vec();
+    }
+    let mut all: Vec<Str> = known
+        .iter()
+        .chain(&service.subject_alt_names)
+        .cloned()
+        .collect();
+    all.sort();
+    all.dedup();
+    all
+}
+
+impl ServiceClusters<'_> {
+    /// The cluster of a port or of a subset's port; `None` for names that resolve to nothing,
+    /// which Envoy would refuse.
+    fn cluster(&self, port: &ServicePort, subset: Option<&Subset>) -> Option<Resource> {
+        let subset_name = subset.map_or("", |subset| subset.name.as_str());
+        let name = names::outbound_cluster(port.port, subset_name, &self.service.hostname);
+        let policy = Policy::of(
+            self.rule.and_then(|rule| rule.spec.traffic_policy.as_ref()),
+            subset.and_then(|subset| subset.traffic_policy.as_ref()),
+            port.port,
+        );
+        let mut draft = Draft {
+            message: Cluster {
+                alt_stat_name: names::stat_prefix(&name),
+                name,
+                ..Default::default()
+            },
+            metadata: Some(self.metadata(&policy, subset)),
+            endpoints: None,
+        };
+        let discovery = self.balance(&mut draft.message, port, &policy);
+        if discovery.is_dns() {
+            draft.endpoints = Some(self.resolved(&draft.message.name, port, subset_name)?);
+        }
+        self.connect(&mut draft.message, port, subset_name, &policy, discovery);
+        Some(draft.finish())
+    }
+
+    /// Discovery, balancing and ejection.
+    fn balance(&self, cluster: &mut Cluster, port: &ServicePort, policy: &Policy<'_>) -> Discovery {
+        let mesh = self.snapshot.mesh();
+        let locality =
+            load_balancer::locality_setting(policy.load_balancer, &mesh.locality_lb_setting);
+        let choice = load_balancer::apply(cluster, policy.load_balancer, locality);
+        let discovery = match choice {
+            Choice::OriginalDestination => Discovery::OriginalDestination,
+            Choice::Balanced => self.discovery,
+        };
+        discovery::apply(cluster, discovery, self.snapshot, self.view);
+        if discovery == Discovery::OriginalDestination {
+            discovery::override_port(cluster, self.service, port);
+        } else if let Some(settings) = policy.outlier_detection {
+            outlier::apply(cluster, settings);
+        }
+        discovery
+    }
+
+    /// Limits, protocol and transport.
+    fn connect(
+        &self,
+        cluster: &mut Cluster,
+        port: &ServicePort,
+        subset: &str,
+        policy: &Policy<'_>,
+        discovery: Discovery,
+    ) {
+        let mesh = self.snapshot.mesh();
+        let pool = policy.connection_pool;
+        connection_pool::apply(
+            cluster,
+            pool,
+            policy.retry_budget,
+            mesh.connect_timeout.into(),
+            mesh.tcp_keepalive.as_ref(),
+        );
+        let sidecar = self.view.kind == ProxyType::Sidecar;
+        let protocol = UpstreamProtocol::of(
+            port.protocol,
+            pool,
+            mesh.h2_upgrade_policy == H2UpgradePolicy::Upgrade,
+            sidecar,
+        );
+        let transport = Transport {
+            settings: policy.tls,
+            automatic: self.is_automatic(discovery),
+            per_endpoint: discovery == Discovery::Eds,
+            sni: names::mutual_tls_sni(port.port, subset, &self.service.hostname),
+            identities: &self.identities,
+            protocol,
+            http: port.protocol.is_http(),
+            credentials: self.reads_credentials(),
+            proxy_protocol: policy.proxy_protocol,
+        };
+        let server_name = client_tls::apply(cluster, &transport);
+        connection_pool::set_http_options(cluster, protocol, pool, server_name);
+    }
+
+    /// Whether mutual TLS may be used without being asked for. Without metadata to choose by, every
+    /// endpoint must accept it.
+    fn is_automatic(&self, discovery: Discovery) -> bool {
+        self.snapshot.mesh().enable_auto_mtls
+            && !self.service.mesh_external
+            && self.snapshot.namespace_mtls(&self.service.namespace) != MtlsMode::Disable
+            && match discovery {
+                Discovery::Eds => true,
+                Discovery::StrictDns | Discovery::LogicalDns | Discovery::OriginalDestination => {
+                    self.endpoints
+                        .is_some_and(ServiceEndpoints::all_accept_mtls)
+                }
+            }
+    }
+
+    /// Gateways may read Secrets of their namespace, sidecars only those of rules that are written
+    /// for them.
+    fn reads_credentials(&self) -> bool {
+        self.view.kind == ProxyType::Router || self.rule.is_some_and(|rule| rule.clients.is_some())
+    }
+
+    /// The names to resolve; `None` if there are none.
+    fn resolved(&self, cluster: &str, port: &ServicePort, subset: &str) -> Option<Assignment> {
+        let groups = ClusterEndpoints {
+            snapshot: self.snapshot,
+            view: self.view,
+            service: self.service,
+            port: port.port,
+            subset,
+        }
+        .groups();
+        (!groups.is_empty()).then(|| Assignment {
+            cluster_name: cluster.to_owned(),
+            groups,
+        })
+    }
+
+    /// What telemetry and tools read: the service, the rule and the subset.
+    fn metadata(&self, policy: &Policy<'_>, subset: Option<&Subset>) -> Metadata {
+        let service = wire::structure([
+            ("host", wire::text(self.service.hostname.as_str())),
+            ("name", wire::text(self.service.name.as_str())),
+            ("namespace", wire::text(self.service.namespace.as_str())),
+        ]);
+        let services = wire::list(vec![wire::nested(service)]);
+        let mut fields = wire::structure([("services", services)]);
+        let mut add = |key: &str, value| fields.fields.insert(key.to_owned(), value);
+        if let Some(rule) = self.rule {
+            let path = format!(
+                "/apis/networking.istio.io/v1/namespaces/{}/destination-rule/{}",
+                rule.key.namespace, rule.key.name
+            );
+            add("config", wire::text(path));
+        }
+        if let Some(subset) = subset {
+            add("subset", wire::text(subset.name.as_str()));
+        }
+        if self.service.mesh_external {
+            add("external", wire::truth(true));
+        }
+        let own_alpn = |mode| matches!(mode, ClientTlsMode::Simple | ClientTlsMode::Mutual);
+        if policy.tls.is_some_and(|tls| own_alpn(tls.mode)) {
+            add("alpn_override", wire::text("false"));
+        }
+        Metadata::of("istio", fields)
+    }
+}

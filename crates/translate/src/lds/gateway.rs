@@ -1,0 +1,231 @@
+//! Listeners of a gateway: one per port that its Gateway objects open.
+//!
+//! Plaintext HTTP servers of a port share one chain and one route table. Servers with TLS have a
+//! chain each, chosen by server name. The two cannot share a port: the first server decides.
+
+use std::collections::BTreeSet;
+
+use ferromesh_model::{GatewayView, Scope, Snapshot, VirtualServiceEntry};
+use ferromesh_proto::envoy::config::accesslog::v3::AccessLog;
+use ferromesh_proto::envoy::config::core::v3::{TrafficDirection, TransportSocket};
+use ferromesh_proto::envoy::config::listener::v3::{Filter, FilterChain};
+use ferromesh_types::Protocol;
+
+use super::destinations::VisibleDestinations;
+use super::http_manager::{self, Place};
+use super::layer4::{Chain, Layer4};
+use super::{listener, listener_filter, server_tls};
+use crate::gateway::{BoundAddress, BoundServer, ServerKind, bound_servers};
+use crate::rds::scope::{RouteScope, Target};
+use crate::tls::tls_socket;
+use crate::{Resource, access_log, names};
+
+/// All listeners, by name.
+pub(super) fn listeners(snapshot: &Snapshot, view: &GatewayView) -> Vec<Resource> {
+    let scope = snapshot.scope(&view.outbound);
+    let maker = Maker {
+        snapshot,
+        view,
+        scope: &scope,
+        access_log: access_log::of_traffic(snapshot.mesh()),
+    };
+    let mut all: Vec<Resource> = bound_servers(snapshot, view)
+        .iter()
+        .filter_map(|(address, servers)| maker.listener(address, servers))
+        .collect();
+    all.sort_by(|a, b| a.name.cmp(&b.name));
+    all
+}
+
+struct Maker<'a> {
+    snapshot: &'a Snapshot,
+    view: &'a GatewayView,
+    scope: &'a Scope,
+    access_log: Vec<AccessLog>,
+}
+
+impl Maker<'_> {
+    /// The listener of one address; `None` if nothing can be served there.
+    fn listener(&self, address: &BoundAddress, servers: &[BoundServer]) -> Option<Resource> {
+        let bind = if address.bind.is_empty() {
+            super::wildcard(self.view.outbound.ip_family)
+        } else {
+            address.bind.as_str()
+        };
+        let name = names::listener(bind, address.port);
+        let plaintext = servers
+            .first()
+            .is_some_and(|first| first.kind() == ServerKind::Http);
+        let chains = if plaintext {
+            let table = address.http_table();
+            vec![
+                Chain {
+                    filters: vec![self.manager(&name, table)],
+                    ..Default::default()
+                }
+                .build(),
+            ]
+        } else {
+            self.server_chains(&name, servers)
+        };
+        if chains.is_empty() {
+            return None;
+        }
+        let mut built = listener::bound(name, bind, address.port, TrafficDirection::Outbound);
+        built.filter_chains = chains;
+        built.access_log = access_log::of_listener(self.snapshot.mesh());
+        if self.proxy_protocol() {
+            built
+                .listener_filters
+                .push(listener_filter::proxy_protocol());
+        }
+        let encrypted = built
+            .filter_chains
+            .iter()
+            .any(|chain| chain.transport_socket.is_some());
+        listener::inspect(&mut built);
+        let inspected = built
+            .listener_filters
+            .iter()
+            .any(|filter| filter.name.ends_with("tls_inspector"));
+        if encrypted && !inspected {
+            built
+                .listener_filters
+                .push(listener_filter::tls_inspector());
+        }
+        Some(listener::finish(&built))
+    }
+
+    /// A chain per server; of two servers for one name the first has it.
+    fn server_chains(&self, listener_name: &str, servers: &[BoundServer]) -> Vec<FilterChain> {
+        let mut taken = BTreeSet::new();
+        let mut built = Vec::new();
+        for server in servers {
+            let socket = self.transport(server);
+            for mut chain in self.chains(listener_name, server) {
+                let asked = chain.server_names.len();
+                chain.server_names.retain(|name| taken.insert(name.clone()));
+                let is_for_all = asked == 0 && chain.destinations.is_empty();
+                if chain.server_names.is_empty()
+                    && (asked > 0 || (is_for_all && !taken.insert(String::new())))
+                {
+                    continue;
+                }
+                built.push(FilterChain {
+                    transport_socket: socket.clone(),
+                    ..chain.build()
+                });
+            }
+        }
+        built
+    }
+
+    fn chains(&self, listener_name: &str, server: &BoundServer) -> Vec<Chain> {
+        match server.kind() {
+            ServerKind::Https => vec![Chain {
+                server_names: server_names(server),
+                filters: vec![self.manager(listener_name, server.https_table())],
+                ..Default::default()
+            }],
+            ServerKind::PassedTls => {
+                self.layer4_chains(server, |layer4, entry| layer4.tls_chains(entry))
+            }
+            ServerKind::TerminatedTls => {
+                let mut chains =
+                    self.layer4_chains(server, |layer4, entry| layer4.tcp_chains(entry));
+                for chain in &mut chains {
+                    chain.server_names = server_names(server);
+                }
+                chains
+            }
+            ServerKind::Tcp => self.layer4_chains(server, |layer4, entry| layer4.tcp_chains(entry)),
+            ServerKind::Http | ServerKind::None => Vec::new(),
+        }
+    }
+
+    /// The chains of the VirtualServices that are bound to the server's Gateway.
+    fn layer4_chains(
+        &self,
+        server: &BoundServer,
+        read: fn(&Layer4<'_>, &VirtualServiceEntry) -> Vec<Chain>,
+    ) -> Vec<Chain> {
+        let outbound = &self.view.outbound;
+        let destinations = VisibleDestinations {
+            snapshot: self.snapshot,
+            view: outbound,
+            scope: self.scope,
+            listener_port: None,
+        };
+        let gateway = server.reference();
+        let scope = RouteScope {
+            gateways: std::slice::from_ref(&gateway),
+            port: server.port,
+            labels: &outbound.labels,
+            source_namespace: outbound.source_namespace.as_ref(),
+            default_retries: None,
+            domain: &self.snapshot.settings().domain,
+            destinations: &destinations,
+        };
+        let layer4 = Layer4 {
+            scope: &scope,
+            limits: &|target: &Target| destinations.limits(target),
+            access_log: &self.access_log,
+        };
+        self.snapshot
+            .routes_of_gateway(&gateway, &self.view.namespace)
+            .iter()
+            .filter(|entry| {
+                let home = entry.declared.namespace();
+                !server.shared_hosts(home, &entry.hosts).is_empty()
+            })
+            .flat_map(|entry| read(&layer4, entry))
+            .collect()
+    }
+
+    fn manager(&self, listener_name: &str, table: String) -> Filter {
+        let topology = self
+            .snapshot
+            .mesh()
+            .default_config
+            .gateway_topology
+            .as_ref();
+        let place = Place::Gateway {
+            trusted_hops: topology.map(|t| t.num_trusted_proxies).unwrap_or_default(),
+        };
+        let stat_name = format!("outbound_{listener_name}");
+        let log = self.access_log.clone();
+        http_manager::with_rds(place, &stat_name, table, Protocol::Http, log)
+    }
+
+    fn transport(&self, server: &BoundServer) -> Option<TransportSocket> {
+        match server.kind() {
+            ServerKind::Https | ServerKind::TerminatedTls => server
+                .spec()
+                .tls
+                .as_ref()
+                .map(|tls| tls_socket(&server_tls::context(tls, self.snapshot.mesh()))),
+            ServerKind::Http | ServerKind::PassedTls | ServerKind::Tcp | ServerKind::None => None,
+        }
+    }
+
+    fn proxy_protocol(&self) -> bool {
+        let topology = self
+            .snapshot
+            .mesh()
+            .default_config
+            .gateway_topology
+            .as_ref();
+        topology.is_some_and(|topology| topology.proxy_protocol.is_some())
+    }
+}
+
+/// The server names of a server, sorted; none for a server that takes all.
+fn server_names(server: &BoundServer) -> Vec<String> {
+    let mut names: Vec<String> = server.host_names().map(|host| host.to_string()).collect();
+    if names.iter().any(|name| name == "*") {
+        return Vec::new();
+    }
+    names.sort();
+    names.dedup();
+    names
+}

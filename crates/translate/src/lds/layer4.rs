@@ -1,0 +1,209 @@
+//! Connections that are not opened as HTTP: TCP and TLS routes of VirtualServices, and the plain
+//! way to a service.
+//!
+//! In: a service port and the VirtualServices for it. Out: chains, each with the connections it is
+//! for (server names, address blocks) and the filter that forwards them.
+
+use std::net::IpAddr;
+
+use ferromesh_config::kind::virtual_service::{RouteDestination, TcpRoute, TlsRoute};
+use ferromesh_model::VirtualServiceEntry;
+use ferromesh_proto::envoy::config::accesslog::v3::AccessLog;
+use ferromesh_proto::envoy::config::core::v3::CidrRange;
+use ferromesh_proto::envoy::config::listener::v3::{Filter, FilterChain, FilterChainMatch};
+use ferromesh_types::Str;
+
+use super::tcp_proxy::{self, ConnectionLimits};
+use crate::rds::scope::{RouteOwner, RouteScope, Target};
+use crate::value::{cidr, duration};
+
+/// How long the TLS handshake of a client may take.
+const HANDSHAKE_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(15);
+
+/// Limits of connections to a destination.
+pub(crate) type LimitsOf<'a> = &'a dyn Fn(&Target) -> ConnectionLimits;
+
+/// Connections and where they go.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Chain {
+    /// Server names; empty is any, also none.
+    pub(crate) server_names: Vec<String>,
+    /// Blocks of destination addresses; empty is any.
+    pub(crate) destinations: Vec<CidrRange>,
+    /// Forwards them.
+    pub(crate) filters: Vec<Filter>,
+}
+
+impl Chain {
+    /// Whether it is for every connection.
+    pub(crate) fn is_for_all(&self) -> bool {
+        self.server_names.is_empty() && self.destinations.is_empty()
+    }
+
+    /// As a filter chain.
+    pub(crate) fn build(self) -> FilterChain {
+        let condition = (!self.is_for_all()).then(|| FilterChainMatch {
+            server_names: self.server_names,
+            prefix_ranges: self.destinations,
+            ..Default::default()
+        });
+        FilterChain {
+            filter_chain_match: condition,
+            filters: self.filters,
+            transport_socket_connect_timeout: Some(duration(HANDSHAKE_TIMEOUT)),
+            ..Default::default()
+        }
+    }
+}
+
+/// Where layer-4 routes are made for.
+pub(crate) struct Layer4<'a> {
+    /// Who asks, and on which port.
+    pub(crate) scope: &'a RouteScope<'a>,
+    /// Limits of connections to a destination.
+    pub(crate) limits: LimitsOf<'a>,
+    /// The log of each connection.
+    pub(crate) access_log: &'a [AccessLog],
+}
+
+impl Layer4<'_> {
+    /// Chains of the TLS routes, in order.
+    pub(crate) fn tls_chains(&self, entry: &VirtualServiceEntry) -> Vec<Chain> {
+        let owner = owner(entry);
+        let mut chains = Vec::new();
+        for route in &entry.declared.spec.tls {
+            for condition in &route.r#match {
+                let admitted = self.scope.admits(
+                    owner,
+                    &condition.gateways,
+                    &condition.source_labels,
+                    &condition.source_namespace,
+                    condition.port,
+                );
+                if !admitted {
+                    continue;
+                }
+                let mut server_names: Vec<String> = condition
+                    .sni_hosts
+                    .iter()
+                    .map(|host| host.to_string())
+                    .filter(|host| host != "*")
+                    .collect();
+                server_names.sort();
+                chains.push(Chain {
+                    server_names,
+                    destinations: blocks(&condition.destination_subnets),
+                    filters: self.tls_filters(entry, route),
+                });
+            }
+        }
+        chains
+    }
+
+    /// Chains of the TCP routes, up to the first that is for all connections.
+    pub(crate) fn tcp_chains(&self, entry: &VirtualServiceEntry) -> Vec<Chain> {
+        let owner = owner(entry);
+        let mut chains = Vec::new();
+        for route in &entry.declared.spec.tcp {
+            let filters = |this: &Self| this.tcp_filters(entry, route);
+            if route.r#match.is_empty() {
+                chains.push(Chain {
+                    filters: filters(self),
+                    ..Default::default()
+                });
+                return chains;
+            }
+            for condition in &route.r#match {
+                let admitted = self.scope.admits(
+                    owner,
+                    &condition.gateways,
+                    &condition.source_labels,
+                    &condition.source_namespace,
+                    condition.port,
+                );
+                if !admitted {
+                    continue;
+                }
+                let chain = Chain {
+                    destinations: blocks(&condition.destination_subnets),
+                    filters: filters(self),
+                    ..Default::default()
+                };
+                let last = chain.is_for_all();
+                chains.push(chain);
+                if last {
+                    return chains;
+                }
+            }
+        }
+        chains
+    }
+
+    /// Everything to one destination.
+    pub(crate) fn direct(&self, target: &Target) -> Filter {
+        let limits = (self.limits)(target);
+        tcp_proxy::to_cluster(&target.cluster(), &limits, self.access_log.to_vec())
+    }
+
+    fn tls_filters(&self, entry: &VirtualServiceEntry, route: &TlsRoute) -> Vec<Filter> {
+        self.forward(entry, &route.route).into_iter().collect()
+    }
+
+    fn tcp_filters(&self, entry: &VirtualServiceEntry, route: &TcpRoute) -> Vec<Filter> {
+        self.forward(entry, &route.route).into_iter().collect()
+    }
+
+    fn forward(
+        &self,
+        entry: &VirtualServiceEntry,
+        destinations: &[RouteDestination],
+    ) -> Option<Filter> {
+        let owner = owner(entry);
+        let targets: Vec<(Target, u32)> = destinations
+            .iter()
+            .map(|route| (self.scope.target(owner, &route.destination), route.weight))
+            .collect();
+        let (first, _) = targets.first()?;
+        if targets.len() == 1 {
+            return Some(self.direct(first));
+        }
+        let limits = (self.limits)(first);
+        // Weights that are all zero say "no preference".
+        let equal = targets.iter().all(|(_, weight)| *weight == 0);
+        let clusters = targets
+            .iter()
+            .filter(|(_, weight)| equal || *weight > 0)
+            .map(|(target, weight)| {
+                let weight = if equal { 1 } else { *weight };
+                (target.cluster(), weight)
+            })
+            .collect();
+        let stat_prefix = format!("{}.{}", owner.name, owner.namespace);
+        let log = self.access_log.to_vec();
+        Some(tcp_proxy::to_clusters(stat_prefix, clusters, &limits, log))
+    }
+}
+
+/// The object as owner of its routes.
+pub(crate) fn owner(entry: &VirtualServiceEntry) -> RouteOwner<'_> {
+    RouteOwner {
+        namespace: entry.declared.namespace(),
+        name: entry.declared.name(),
+    }
+}
+
+/// Address blocks as written, `10.0.0.0/8` or `10.0.0.1`; validation has refused anything else.
+fn blocks(written: &[Str]) -> Vec<CidrRange> {
+    written
+        .iter()
+        .filter_map(|text| {
+            let (address, length) = match text.split_once('/') {
+                Some((address, length)) => (address, Some(length.parse().ok()?)),
+                None => (text.as_str(), None),
+            };
+            let address: IpAddr = address.parse().ok()?;
+            let whole = if address.is_ipv4() { 32 } else { 128 };
+            Some(cidr(address, length.unwrap_or(whole)))
+        })
+        .collect()
+}

@@ -1,0 +1,327 @@
+//! Outbound listeners of a sidecar.
+//!
+//! Redirected connections keep the address that the application asked for, and a listener exists
+//! per address or port that means something to the mesh:
+//!
+//! * HTTP on port P: one listener `0.0.0.0_P` for all services, routed by host name;
+//! * TCP to a service with an address: `ADDRESS_PORT`;
+//! * TCP to a headless service: one listener per member;
+//! * TCP without an address: `0.0.0.0_PORT`, told apart by server name or address block;
+//! * undeclared protocol: as TCP, with a chain for what turns out to be HTTP.
+//!
+//! Of two services that claim the same place, the older one has it.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use ferromesh_model::{GatewayRef, ListenerView, OutboundView, Scope, Snapshot};
+use ferromesh_proto::envoy::config::accesslog::v3::AccessLog;
+use ferromesh_proto::envoy::config::listener::v3::{FilterChain, FilterChainMatch};
+use ferromesh_registry::{Resolution, Service, ServicePort};
+use ferromesh_types::Protocol;
+
+use super::destinations::VisibleDestinations;
+use super::http_manager::{self, Place};
+use super::layer4::{Chain, Layer4};
+use super::listener;
+use super::tcp_proxy::{self, ConnectionLimits};
+use crate::rds::scope::{RouteScope, Target};
+use crate::value::{cidr, duration, no_limit};
+use crate::{Resource, access_log};
+
+/// All outbound listeners with the virtual one, by name.
+pub(super) fn listeners(snapshot: &Snapshot, view: &ListenerView) -> Vec<Resource> {
+    let scope = snapshot.scope(&view.outbound);
+    let maker = Maker {
+        snapshot,
+        view,
+        scope: &scope,
+        access_log: access_log::of_traffic(snapshot.mesh()),
+    };
+    let mut places: BTreeMap<(String, u16), Entry> = BTreeMap::new();
+    for service in scope.services() {
+        if service.resolution == Resolution::Alias {
+            continue;
+        }
+        for port in &service.ports {
+            maker.place(&mut places, service, port);
+        }
+    }
+    let mut all: Vec<Resource> = places
+        .into_iter()
+        .map(|((bind, port), entry)| maker.build(&bind, port, entry))
+        .collect();
+    all.push(super::virtual_outbound::listener(
+        snapshot,
+        &view.outbound,
+        &scope,
+    ));
+    all.sort_by(|a, b| a.name.cmp(&b.name));
+    all
+}
+
+/// What has been claimed of one address and port.
+#[derive(Default)]
+struct Entry {
+    /// The route table of the HTTP chain, if there is one.
+    http: Option<(String, Protocol)>,
+    /// Chains for some connections.
+    chains: Vec<Chain>,
+    /// The chain for all other connections.
+    rest: Option<Chain>,
+    /// Further addresses of the same service.
+    more: Vec<String>,
+}
+
+impl Entry {
+    fn add(&mut self, chains: Vec<Chain>) {
+        for chain in chains {
+            if !chain.is_for_all() {
+                self.chains.push(chain);
+            } else if self.rest.is_none() {
+                self.rest = Some(chain);
+            }
+        }
+    }
+
+    /// Whether bytes were claimed already.
+    fn has_layer4(&self) -> bool {
+        self.rest.is_some() || !self.chains.is_empty()
+    }
+}
+
+struct Maker<'a> {
+    snapshot: &'a Snapshot,
+    view: &'a ListenerView,
+    scope: &'a Scope,
+    access_log: Vec<AccessLog>,
+}
+
+type Places = BTreeMap<(String, u16), Entry>;
+
+impl Maker<'_> {
+    fn outbound(&self) -> &OutboundView {
+        &self.view.outbound
+    }
+
+    /// The address that stands for all.
+    fn wildcard(&self) -> &'static str {
+        super::wildcard(self.outbound().ip_family)
+    }
+
+    /// Claims the places of one service port.
+    fn place(&self, places: &mut Places, service: &Service, port: &ServicePort) {
+        if port.protocol.is_http() {
+            let entry = places
+                .entry((self.wildcard().to_owned(), port.port))
+                .or_default();
+            entry
+                .http
+                .get_or_insert_with(|| (port.port.to_string(), port.protocol));
+            return;
+        }
+        if !port.protocol.is_tcp() && !port.protocol.is_auto() {
+            return;
+        }
+        let addresses = service.addresses_for(self.outbound().settings.dns_capture);
+        let hosts: Vec<IpAddr> = addresses
+            .iter()
+            .filter(|net| net.prefix_len() == net.max_prefix_len())
+            .map(ipnet_address)
+            .filter(|ip| self.reaches(*ip))
+            .collect();
+        if let [first, more @ ..] = hosts.as_slice() {
+            let entry = places.entry((first.to_string(), port.port)).or_default();
+            if entry.has_layer4() {
+                return;
+            }
+            entry.more = more.iter().map(ToString::to_string).collect();
+            self.claim(entry, service, port, Vec::new(), true);
+        } else if service.headless {
+            self.place_members(places, service, port);
+        } else {
+            let blocks = addresses
+                .iter()
+                .map(|net| cidr(net.network(), net.prefix_len()))
+                .collect();
+            let entry = places
+                .entry((self.wildcard().to_owned(), port.port))
+                .or_default();
+            self.claim(entry, service, port, blocks, false);
+        }
+    }
+
+    fn reaches(&self, ip: IpAddr) -> bool {
+        let family = self.outbound().ip_family;
+        if ip.is_ipv4() {
+            family.has_v4()
+        } else {
+            family.has_v6()
+        }
+    }
+
+    /// One listener per member of a headless service; the proxy itself is not among them.
+    fn place_members(&self, places: &mut Places, service: &Service, port: &ServicePort) {
+        let Some(endpoints) = self.snapshot.endpoints().of(&service.key()) else {
+            return;
+        };
+        let members = endpoints
+            .of_port(&port.name)
+            .filter_map(|endpoint| endpoint.address.ip())
+            .filter(|ip| self.reaches(*ip) && !self.view.own_addresses.contains(ip));
+        for ip in members {
+            let entry = places.entry((ip.to_string(), port.port)).or_default();
+            if !entry.has_layer4() {
+                self.claim(entry, service, port, Vec::new(), true);
+            }
+        }
+    }
+
+    /// Adds the chains of a service port. On an address of its own, what turns out to be HTTP has a
+    /// route table of its own.
+    fn claim(
+        &self,
+        entry: &mut Entry,
+        service: &Service,
+        port: &ServicePort,
+        blocks: Vec<ferromesh_proto::envoy::config::core::v3::CidrRange>,
+        own_address: bool,
+    ) {
+        if port.protocol.is_auto() {
+            let table = if own_address {
+                format!("{}:{}", service.hostname, port.port)
+            } else {
+                port.port.to_string()
+            };
+            entry.http.get_or_insert((table, Protocol::Auto));
+        }
+        entry.add(self.chains(service, port, blocks, own_address));
+    }
+
+    fn chains(
+        &self,
+        service: &Service,
+        port: &ServicePort,
+        blocks: Vec<ferromesh_proto::envoy::config::core::v3::CidrRange>,
+        own_address: bool,
+    ) -> Vec<Chain> {
+        let outbound = self.outbound();
+        let destinations = VisibleDestinations {
+            snapshot: self.snapshot,
+            view: outbound,
+            scope: self.scope,
+            listener_port: Some(port.port),
+        };
+        let scope = RouteScope {
+            gateways: &[GatewayRef::Mesh],
+            port: port.port,
+            labels: &outbound.labels,
+            source_namespace: outbound.source_namespace.as_ref(),
+            default_retries: None,
+            domain: &self.snapshot.settings().domain,
+            destinations: &destinations,
+        };
+        let layer4 = Layer4 {
+            scope: &scope,
+            limits: &|target: &Target| destinations.limits(target),
+            access_log: &self.access_log,
+        };
+        let entry = self
+            .scope
+            .virtual_service(&service.hostname)
+            .filter(|e| e.has_layer4);
+        let mut chains = entry
+            .map(|entry| layer4.tls_chains(entry))
+            .unwrap_or_default();
+        if let Some(entry) = entry {
+            let tcp = layer4.tcp_chains(entry);
+            chains.extend(tcp);
+        }
+        if chains.is_empty() || (port.protocol.is_auto() && !chains.iter().any(Chain::is_for_all)) {
+            let target = Target {
+                host: service.hostname.clone(),
+                subset: ferromesh_types::Str::default(),
+                port: port.port,
+            };
+            // TLS to a service without an address is told apart by its server name.
+            let by_name = !own_address && blocks.is_empty() && port.protocol.is_tls();
+            chains.push(Chain {
+                server_names: by_name
+                    .then(|| service.hostname.to_string())
+                    .into_iter()
+                    .collect(),
+                destinations: blocks,
+                filters: vec![layer4.direct(&target)],
+            });
+        }
+        chains
+    }
+
+    fn build(&self, bind: &str, port: u16, entry: Entry) -> Resource {
+        let mut built = listener::redirected(bind, port);
+        listener::more_addresses(&mut built, &entry.more, port);
+        let settings = &self.outbound().settings;
+        let mut chains: Vec<FilterChain> = entry.chains.into_iter().map(Chain::build).collect();
+        if let Some((table, protocol)) = entry.http {
+            chains.push(self.http_chain(&built.name, table, protocol, settings.http10));
+        }
+        let rest = match entry.rest {
+            Some(rest) => Some(rest.build()),
+            None => Some(self.unclaimed()),
+        };
+        listener::set_chains(&mut built, chains, rest);
+        listener::inspect(&mut built);
+        built.continue_on_listener_filters_timeout = true;
+        let waits = built
+            .listener_filters
+            .iter()
+            .any(|filter| filter.name.ends_with("http_inspector"));
+        let detection = self.snapshot.mesh().protocol_detection_timeout;
+        built.listener_filters_timeout = if waits {
+            Some(duration(*detection))
+        } else {
+            no_limit()
+        };
+        built.access_log = access_log::of_listener(self.snapshot.mesh());
+        listener::finish(&built)
+    }
+
+    fn http_chain(
+        &self,
+        listener_name: &str,
+        table: String,
+        protocol: Protocol,
+        http10: bool,
+    ) -> FilterChain {
+        let stat_name = format!("outbound_{listener_name}");
+        let log = self.access_log.clone();
+        let manager = http_manager::with_rds(Place::Outbound, &stat_name, table, protocol, log);
+        FilterChain {
+            filter_chain_match: Some(listener::plaintext_http(http10)),
+            ..Chain {
+                filters: vec![manager],
+                ..Default::default()
+            }
+            .build()
+        }
+    }
+
+    /// Connections that nobody claimed: through, or nowhere.
+    fn unclaimed(&self) -> FilterChain {
+        let cluster = super::unknown_destination(super::outbound_mode(self.snapshot, self.scope));
+        FilterChain {
+            filter_chain_match: Some(FilterChainMatch::default()),
+            filters: vec![tcp_proxy::to_cluster(
+                cluster,
+                &ConnectionLimits::default(),
+                self.access_log.clone(),
+            )],
+            name: "PassthroughFilterChain".to_owned(),
+            ..Default::default()
+        }
+    }
+}
+
+fn ipnet_address(net: &ipnet::IpNet) -> IpAddr {
+    net.addr()
+}

@@ -1,0 +1,246 @@
+//! Route tables of a sidecar: one per HTTP port, and one per address of a service whose protocol
+//! is detected.
+//!
+//! A table holds a virtual host per service with that port. A service whose host a VirtualService
+//! names gets its routes, others get one route to themselves. Hosts of a VirtualService that are no
+//! service are added where one of its other hosts is, or on port 80.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use ferromesh_config::kind::sidecar::OutboundTrafficMode;
+use ferromesh_model::{GatewayRef, RouteView, Scope, Snapshot, VirtualServiceEntry};
+use ferromesh_proto::envoy::config::route::v3::{
+    DirectResponseAction, Route, RouteAction, route::Action,
+};
+use ferromesh_registry::{Resolution, Service};
+use ferromesh_types::Hostname;
+
+use super::action;
+use super::domains;
+use super::retry;
+use super::route::{EncodedRoute, routes};
+use super::route_match::any_request;
+use super::scope::{Destinations, RouteOwner, RouteScope};
+use super::virtual_host::{Draft, catch_all, settle_domains, table};
+use crate::lds::destinations::VisibleDestinations;
+use crate::lds::outbound_mode;
+use crate::{Resource, names};
+
+/// The port on which hosts without a service are known.
+const HTTP_PORT: u16 = 80;
+
+/// The status for requests to unknown hosts in REGISTRY_ONLY.
+const BAD_GATEWAY: u32 = 502;
+
+/// The table called `name`; empty if the name means nothing, since the proxy waits for it.
+pub(super) fn route_table(snapshot: &Snapshot, view: &RouteView, name: &str) -> Resource {
+    let scope = snapshot.scope(&view.outbound);
+    if let Ok(port) = name.parse() {
+        let maker = Maker::new(snapshot, view, &scope, port);
+        let mut hosts = maker.virtual_hosts();
+        hosts.push(maker.rest());
+        return table(name, &hosts);
+    }
+    let own = name
+        .rsplit_once(':')
+        .and_then(|(_, port)| port.parse().ok())
+        .map(|port| {
+            let hosts = Maker::new(snapshot, view, &scope, port).virtual_hosts();
+            hosts
+                .into_iter()
+                .filter(|host| host.name == name)
+                .map(|host| Draft {
+                    domains: vec!["*".to_owned()],
+                    ..host
+                })
+                .collect::<Vec<_>>()
+        });
+    table(name, &own.unwrap_or_default())
+}
+
+struct Maker<'a> {
+    snapshot: &'a Snapshot,
+    view: &'a RouteView,
+    scope: &'a Scope,
+    port: u16,
+}
+
+impl<'a> Maker<'a> {
+    fn new(snapshot: &'a Snapshot, view: &'a RouteView, scope: &'a Scope, port: u16) -> Self {
+        Self {
+            snapshot,
+            view,
+            scope,
+            port,
+        }
+    }
+
+    /// The services with this port and a protocol that may be HTTP, and the aliases.
+    fn services(&self) -> impl Iterator<Item = &'a Arc<Service>> {
+        let port = self.port;
+        self.scope.services().iter().filter(move |service| {
+            service
+                .port(port)
+                .is_some_and(|p| p.protocol.is_http() || p.protocol.is_auto())
+        })
+    }
+
+    /// All virtual hosts but the last, by name.
+    fn virtual_hosts(&self) -> Vec<Draft> {
+        let mut hosts = Vec::new();
+        let mut by_service: HashMap<*const VirtualServiceEntry, Vec<&Arc<Service>>> =
+            HashMap::new();
+        for service in self.services() {
+            match self.scope.virtual_service(&service.hostname) {
+                Some(entry) if !entry.declared.spec.http.is_empty() => {
+                    by_service
+                        .entry(Arc::as_ptr(entry))
+                        .or_default()
+                        .push(service);
+                }
+                _ if service.resolution == Resolution::Alias => {}
+                _ => hosts.push(self.plain_host(service)),
+            }
+        }
+        for entry in self.scope.virtual_services() {
+            let services = by_service.remove(&Arc::as_ptr(entry)).unwrap_or_default();
+            hosts.extend(self.routed_hosts(entry, &services));
+        }
+        hosts.sort_by(|a, b| a.name.cmp(&b.name));
+        hosts.dedup_by(|later, first| later.name == first.name);
+        let full_names: HashSet<&str> = self
+            .services()
+            .map(|service| service.hostname.as_str())
+            .collect();
+        settle_domains(&mut hosts, &full_names);
+        hosts
+    }
+
+    /// A service without VirtualService: everything to itself.
+    fn plain_host(&self, service: &Service) -> Draft {
+        let cluster = names::outbound_cluster(self.port, "", &service.hostname);
+        let hash_policy = self
+            .destinations()
+            .hash_policy(&service.hostname, "", self.port);
+        let retries = retry::policy(
+            None,
+            self.snapshot.mesh().default_http_retry_policy.as_ref(),
+            !hash_policy.is_empty(),
+        );
+        let route = Route {
+            name: "default".to_owned(),
+            r#match: Some(any_request()),
+            action: Some(Action::Route(RouteAction {
+                hash_policy,
+                ..action::to_cluster(cluster, Duration::ZERO, retries)
+            })),
+            ..Default::default()
+        };
+        self.service_host(service, vec![EncodedRoute::plain(&route)])
+    }
+
+    /// The hosts of a VirtualService on this port.
+    fn routed_hosts(&self, entry: &VirtualServiceEntry, services: &[&Arc<Service>]) -> Vec<Draft> {
+        let unknown = self.hosts_without_service(entry);
+        let concerned = !services.is_empty() || (self.port == HTTP_PORT && !unknown.is_empty());
+        if !concerned || entry.declared.spec.http.is_empty() {
+            return Vec::new();
+        }
+        let routes = self.routes(entry);
+        if routes.is_empty() {
+            return services
+                .iter()
+                .filter(|service| service.resolution != Resolution::Alias)
+                .map(|service| self.plain_host(service))
+                .collect();
+        }
+        let known = services
+            .iter()
+            .map(|service| self.service_host(service, routes.clone()));
+        let unknown = unknown.into_iter().map(|host| Draft {
+            name: format!("{host}:{}", self.port),
+            domains: vec![host.to_string()],
+            routes: routes.clone(),
+            ..Default::default()
+        });
+        known.chain(unknown).collect()
+    }
+
+    /// Hosts of the VirtualService that stand for no service with this port.
+    fn hosts_without_service<'b>(&self, entry: &'b VirtualServiceEntry) -> Vec<&'b Hostname> {
+        let has_port = |host: &Hostname| {
+            self.scope
+                .service(host)
+                .is_some_and(|service| service.port(self.port).is_some())
+        };
+        entry
+            .hosts
+            .iter()
+            .filter(|host| match host.is_wildcard() {
+                false => !has_port(host),
+                true => !self
+                    .services()
+                    .any(|service| service.hostname.is_covered_by(host)),
+            })
+            .collect()
+    }
+
+    fn service_host(&self, service: &Service, routes: Vec<EncodedRoute>) -> Draft {
+        Draft {
+            name: format!("{}:{}", service.hostname, self.port),
+            domains: domains::of_service(service, self.view, self.scope),
+            routes,
+            ..Default::default()
+        }
+    }
+
+    fn routes(&self, entry: &VirtualServiceEntry) -> Vec<EncodedRoute> {
+        let outbound = &self.view.outbound;
+        let scope = RouteScope {
+            gateways: &[GatewayRef::Mesh],
+            port: self.port,
+            labels: &outbound.labels,
+            source_namespace: outbound.source_namespace.as_ref(),
+            default_retries: self.snapshot.mesh().default_http_retry_policy.as_ref(),
+            domain: &self.snapshot.settings().domain,
+            destinations: &self.destinations(),
+        };
+        let owner = RouteOwner {
+            namespace: entry.declared.namespace(),
+            name: entry.declared.name(),
+        };
+        routes(owner, &entry.declared.spec, &scope)
+    }
+
+    fn destinations(&self) -> VisibleDestinations<'_> {
+        VisibleDestinations {
+            snapshot: self.snapshot,
+            view: &self.view.outbound,
+            scope: self.scope,
+            listener_port: Some(self.port),
+        }
+    }
+
+    /// Requests to hosts that nobody knows.
+    fn rest(&self) -> Draft {
+        match outbound_mode(self.snapshot, self.scope) {
+            OutboundTrafficMode::RegistryOnly => catch_all(
+                "block_all",
+                Action::DirectResponse(DirectResponseAction {
+                    status: BAD_GATEWAY,
+                    ..Default::default()
+                }),
+            ),
+            OutboundTrafficMode::AllowAny | OutboundTrafficMode::AllowAnyDynamicDns => catch_all(
+                "allow_any",
+                Action::Route(action::to_cluster(
+                    names::PASSTHROUGH.to_owned(),
+                    Duration::ZERO,
+                    None,
+                )),
+            ),
+        }
+    }
+}
