@@ -1,3 +1,70 @@
-//! The project's own commands.
+//! The project's own commands: `cargo xtask <COMMAND>`.
 
-fn main() {}
+mod bench;
+mod build;
+mod conformance;
+mod demo;
+mod golden;
+mod layers;
+mod setup;
+mod shell;
+mod size;
+mod suite;
+
+use clap::{Parser, Subcommand};
+
+/// Build, test, measure and show Ferromesh.
+#[derive(Parser)]
+#[command(
+    name = "cargo xtask",
+    bin_name = "cargo xtask",
+    arg_required_else_help = true
+)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Bring a sample mesh up on this machine and show on real traffic what it does.
+    Demo(demo::Settings),
+    /// Everything that has to hold: format, lints, layers, size, tests, conformance, demo, docs.
+    Test(suite::Settings),
+    /// Check that crates depend only on lower layers.
+    Layers,
+    /// Check the length of files and functions.
+    Size,
+    /// Measure: what proxies cost the control plane.
+    Bench(bench::Settings),
+    /// Run recorded cases of Istio's behaviour against our code.
+    Conformance(conformance::Settings),
+    /// Refresh the expected outputs of the translation's golden tests.
+    Golden,
+    /// Install or fetch what demo and test need: Debian packages, Envoy.
+    Setup(setup::Settings),
+}
+
+fn main() -> std::process::ExitCode {
+    match run() {
+        Ok(()) => std::process::ExitCode::SUCCESS,
+        Err(error) => {
+            // Without the stack of calls: the chain of reasons says where and why.
+            eprintln!("error: {error:#}");
+            std::process::ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> anyhow::Result<()> {
+    match Arguments::parse().command {
+        Command::Demo(settings) => demo::run(&settings),
+        Command::Test(settings) => suite::run(&settings),
+        Command::Layers => layers::run(),
+        Command::Size => size::run(),
+        Command::Bench(settings) => bench::run(&settings),
+        Command::Conformance(settings) => conformance::run(&settings),
+        Command::Golden => golden::run(),
+        Command::Setup(settings) => setup::run(&settings),
+    }
+}

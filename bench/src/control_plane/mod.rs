@@ -50,7 +50,7 @@ pub struct Phase {
 }
 
 /// No phase takes longer.
-const LONGEST_PHASE: Duration = Duration::from_secs(120);
+const LONGEST_PHASE: Duration = Duration::from_mins(2);
 /// Work that a phase leaves behind is counted to it for this long.
 const SETTLE: Duration = Duration::from_secs(2);
 

@@ -1,1 +1,10 @@
 //! The data plane: listeners, filter chains, routes, clusters, endpoints.
+//!
+//! In: xDS resources or a static bootstrap. Out: traffic, numbers, access logs, an admin interface.
+//! The tree is the life of a connection: `xds` decodes and compiles off the workers, `compiled` is
+//! what the workers read, the engine modules serve connections, `cluster` picks endpoints.
+
+pub mod access_log;
+pub mod cluster;
+pub mod compiled;
+pub mod stats;

@@ -1,0 +1,104 @@
+//! What is known about a request or connection when it ends. Borrowed: filling one copies nothing.
+
+use std::borrow::Cow;
+use std::net::SocketAddr;
+use std::time::{Duration, SystemTime};
+
+use super::ResponseFlags;
+
+/// Lookup of headers or trailers by lower-case name.
+pub trait HeaderLookup {
+    /// All values of a header joined with commas. Request lookups also know `:method`, `:path`,
+    /// `:authority` and `:scheme`.
+    fn header(&self, name: &str) -> Option<Cow<'_, str>>;
+}
+
+impl HeaderLookup for http::HeaderMap {
+    fn header(&self, name: &str) -> Option<Cow<'_, str>> {
+        let mut values = self.get_all(name).iter();
+        let first = String::from_utf8_lossy(values.next()?.as_bytes());
+        Some(values.fold(first, |joined, value| {
+            Cow::Owned(format!(
+                "{joined},{}",
+                String::from_utf8_lossy(value.as_bytes())
+            ))
+        }))
+    }
+}
+
+/// One request, or one TCP connection. What is not known stays at its default.
+#[derive(Clone, Copy, Default)]
+pub struct LogRecord<'a> {
+    /// When it began.
+    pub start: Option<SystemTime>,
+    /// From the beginning to the last byte of the response.
+    pub duration: Option<Duration>,
+    /// Until the request was complete.
+    pub request_duration: Option<Duration>,
+    /// Until the response began.
+    pub response_duration: Option<Duration>,
+    /// Request headers, with edits made on the way upstream.
+    pub request: Option<&'a dyn HeaderLookup>,
+    /// Response headers.
+    pub response: Option<&'a dyn HeaderLookup>,
+    /// Response trailers.
+    pub trailers: Option<&'a dyn HeaderLookup>,
+    /// `HTTP/1.0`, `HTTP/1.1`, `HTTP/2`; empty for TCP.
+    pub protocol: &'a str,
+    /// The status; 0 when there was no response.
+    pub status: u16,
+    /// Why that status, as `via_upstream`.
+    pub status_details: &'a str,
+    /// Response flags.
+    pub flags: ResponseFlags,
+    /// Why the connection was closed.
+    pub termination_details: &'a str,
+    /// Why TLS or the connection to the endpoint failed.
+    pub upstream_failure: &'a str,
+    /// Why TLS with the client failed.
+    pub downstream_failure: &'a str,
+    /// Body bytes from the client.
+    pub bytes_received: u64,
+    /// Body bytes to the client.
+    pub bytes_sent: u64,
+    /// How often it was tried upstream.
+    pub attempts: u32,
+    /// The endpoint's address as configured.
+    pub upstream_host: Option<&'a crate::cluster::Address>,
+    /// The proxy's end of the upstream connection.
+    pub upstream_local: Option<SocketAddr>,
+    /// The endpoint.
+    pub upstream_remote: Option<SocketAddr>,
+    /// The cluster's name.
+    pub cluster: &'a str,
+    /// The cluster's name for observation.
+    pub cluster_observability_name: &'a str,
+    /// Where the client wanted to go.
+    pub downstream_local: Option<SocketAddr>,
+    /// The client, after trusted forwarding headers.
+    pub downstream_remote: Option<SocketAddr>,
+    /// The peer of the downstream socket.
+    pub downstream_direct_remote: Option<SocketAddr>,
+    /// The server name of the TLS hello.
+    pub server_name: &'a str,
+    /// The route's name.
+    pub route: &'a str,
+    /// The virtual host's name.
+    pub virtual_host: &'a str,
+    /// The filter chain's name.
+    pub filter_chain: &'a str,
+    /// The number of the downstream connection.
+    pub connection_id: u64,
+    /// The request's own identifier.
+    pub stream_id: &'a str,
+    /// The TLS version with the client.
+    pub tls_version: &'a str,
+    /// URI name of the client's certificate.
+    pub peer_uri_san: &'a str,
+    /// URI name of the proxy's certificate.
+    pub local_uri_san: &'a str,
+    /// Subject of the client's certificate.
+    pub peer_subject: &'a str,
+    /// URI name of the endpoint's certificate.
+    pub upstream_peer_uri_san: &'a str,
+}

@@ -1,0 +1,135 @@
+//! Times in log lines: Envoy's default form and the `strftime` subset that its configs use.
+
+use std::fmt::Write;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use ferromesh_route::Template;
+use ferromesh_route::template::{Operator, Segment};
+use thiserror::Error;
+use time::OffsetDateTime;
+
+/// A time format that holds something we do not know.
+#[derive(Debug, Error, Clone, PartialEq, Eq)]
+#[error("time format {format:?} is not supported: {specifier}")]
+pub struct InvalidTimeFormat {
+    /// The format.
+    pub format: String,
+    /// What is not known.
+    pub specifier: String,
+}
+
+/// Checks the time formats of a template, so that a line can always be written.
+pub fn check_template(template: &Template) -> Result<(), InvalidTimeFormat> {
+    for segment in template.segments() {
+        if let Segment::Operator {
+            operator: Operator::StartTime(format),
+            ..
+        } = segment
+        {
+            let mut scratch = String::new();
+            write_time(&mut scratch, format, UNIX_EPOCH)?;
+        }
+    }
+    Ok(())
+}
+
+/// Writes `at` in UTC. An empty format is `2026-01-31T12:00:00.000Z`.
+pub(super) fn write_time(
+    out: &mut String,
+    format: &str,
+    at: SystemTime,
+) -> Result<(), InvalidTimeFormat> {
+    let moment = OffsetDateTime::from(at);
+    if format.is_empty() {
+        return write_format(out, "%Y-%m-%dT%H:%M:%E3SZ", moment);
+    }
+    write_format(out, format, moment)
+}
+
+fn write_format(
+    out: &mut String,
+    format: &str,
+    moment: OffsetDateTime,
+) -> Result<(), InvalidTimeFormat> {
+    let mut rest = format;
+    while let Some(at) = rest.find('%') {
+        out.push_str(&rest[..at]);
+        let after = &rest[at + 1..];
+        let length = specifier_length(after);
+        let specifier = &after[..length];
+        write_specifier(out, specifier, moment).ok_or_else(|| InvalidTimeFormat {
+            format: format.to_owned(),
+            specifier: format!("%{specifier}"),
+        })?;
+        rest = &after[length..];
+    }
+    out.push_str(rest);
+    Ok(())
+}
+
+/// `Y`, `3f` or `E3S`.
+fn specifier_length(text: &str) -> usize {
+    let bytes = text.as_bytes();
+    match bytes {
+        [b'E', digit, b'S', ..] if digit.is_ascii_digit() => 3,
+        [digit, b'f', ..] if digit.is_ascii_digit() => 2,
+        [first, ..] if first.is_ascii() => 1,
+        _ => 0,
+    }
+}
+
+fn write_specifier(out: &mut String, specifier: &str, moment: OffsetDateTime) -> Option<()> {
+    let written = match specifier.as_bytes() {
+        b"Y" => write!(out, "{:04}", moment.year()),
+        b"m" => write!(out, "{:02}", u8::from(moment.month())),
+        b"d" => write!(out, "{:02}", moment.day()),
+        b"H" => write!(out, "{:02}", moment.hour()),
+        b"M" => write!(out, "{:02}", moment.minute()),
+        b"S" => write!(out, "{:02}", moment.second()),
+        b"s" => write!(out, "{}", moment.unix_timestamp()),
+        b"f" => write!(out, "{:09}", moment.nanosecond()),
+        b"z" => write!(out, "+0000"),
+        b"Z" => write!(out, "UTC"),
+        b"T" => write_nested(out, "%H:%M:%S", moment),
+        b"F" => write_nested(out, "%Y-%m-%d", moment),
+        b"%" => write!(out, "%"),
+        [digit, b'f'] => write_fraction(out, *digit, moment),
+        [b'E', digit, b'S'] => {
+            write!(out, "{:02}.", moment.second()).ok()?;
+            write_fraction(out, *digit, moment)
+        }
+        _ => return None,
+    };
+    written.ok()
+}
+
+fn write_nested(out: &mut String, format: &str, moment: OffsetDateTime) -> std::fmt::Result {
+    write_format(out, format, moment).map_err(|_| std::fmt::Error)
+}
+
+fn write_fraction(out: &mut String, digit: u8, moment: OffsetDateTime) -> std::fmt::Result {
+    let digits = usize::from(digit - b'0').clamp(1, 9);
+    let nanos = format!("{:09}", moment.nanosecond());
+    out.write_str(&nanos[..digits])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    #[test]
+    fn times_are_written_in_utc() {
+        let at = UNIX_EPOCH + Duration::from_millis(1_700_000_000_123);
+        for (format, expected) in [
+            ("", "2023-11-14T22:13:20.123Z"),
+            ("%s.%3f", "1700000000.123"),
+            ("%Y/%m/%dT%T%z %s", "2023/11/14T22:13:20+0000 1700000000"),
+        ] {
+            let mut out = String::new();
+            write_time(&mut out, format, at).expect("supported");
+            assert_eq!(out, expected);
+        }
+        assert!(write_time(&mut String::new(), "%q", at).is_err());
+    }
+}

@@ -1,0 +1,255 @@
+//! Compiled clusters.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ferromesh_runtime::Publisher;
+use ferromesh_types::Str;
+
+use super::transport::{Transports, UpstreamTransport};
+use crate::cluster::lb::{PickContext, pick};
+use crate::cluster::{
+    CircuitBreakers, Endpoint, EndpointSet, LbPolicy, OriginalDestinations, SetSettings,
+};
+use crate::stats::ClusterStats;
+
+/// One cluster. Immutable except for its endpoint set and its counters.
+#[derive(Debug)]
+pub struct Cluster {
+    /// Its name.
+    pub name: Str,
+    /// Its name in numbers and logs; the name unless the config gives another.
+    pub observability_name: Str,
+    /// Where its endpoints come from.
+    pub discovery: Discovery,
+    /// How it balances.
+    pub lb: LbPolicy,
+    /// How its endpoint sets are put together.
+    pub set_settings: SetSettings,
+    /// How long a connection may take to be made, handshake included.
+    pub connect_timeout: Duration,
+    /// Which HTTP it speaks.
+    pub http: UpstreamHttp,
+    /// Limits of its connections.
+    pub connections: ConnectionLimits,
+    /// Transports by endpoint metadata; endpoints have theirs resolved already.
+    pub transports: Transports,
+    /// Limits of what is in flight.
+    pub circuit_breakers: CircuitBreakers,
+    /// The local address to connect from; port 0 leaves the port to the system.
+    pub bind_source: Option<SocketAddr>,
+    /// Keepalive of its TCP connections.
+    pub tcp_keepalive: Option<TcpKeepalive>,
+    /// False when `istio.alpn_override` of its metadata says so.
+    pub alpn_override_allowed: bool,
+    /// Whether it leads out of the mesh (`istio.external` of its metadata).
+    pub mesh_external: bool,
+    /// Host, name and namespace of the first service in its metadata.
+    pub service: Option<(Str, Str, Str)>,
+    /// Whether open connections are closed when their endpoint goes.
+    pub close_connections_on_host_removal: bool,
+    /// The endpoints of now. Swapped alone; load once per request.
+    pub endpoints: Publisher<EndpointSet>,
+    /// The endpoints of an ORIGINAL_DST cluster.
+    pub original_destinations: OriginalDestinations,
+    /// Its numbers.
+    pub stats: ClusterStats,
+}
+
+impl Cluster {
+    /// The endpoint for a request; `None` when there is none (flag `UH`). For ORIGINAL_DST clusters
+    /// use [`Self::original_destination`].
+    pub fn pick(&self, context: &mut PickContext<'_>) -> Option<Arc<Endpoint>> {
+        let set = self.endpoints.current();
+        pick(&set, self.lb, context).cloned()
+    }
+
+    /// The endpoint of an ORIGINAL_DST cluster for a connection to `destination`.
+    pub fn original_destination(&self, destination: SocketAddr) -> Arc<Endpoint> {
+        let mut address = destination;
+        if let Discovery::OriginalDestination {
+            port_override: Some(port),
+        } = self.discovery
+        {
+            address.set_port(port);
+        }
+        self.original_destinations
+            .endpoint(address, &self.transports.fallback)
+    }
+
+    /// Whether the original destination is the endpoint.
+    pub fn is_original_destination(&self) -> bool {
+        matches!(self.discovery, Discovery::OriginalDestination { .. })
+    }
+
+    /// Names of all secrets that its transports need.
+    pub fn secrets(&self) -> Vec<Str> {
+        let mut names: Vec<Str> = self
+            .transports
+            .iter()
+            .flat_map(|transport: &Arc<UpstreamTransport>| transport.secrets())
+            .collect();
+        names.sort_unstable();
+        names.dedup();
+        names
+    }
+}
+
+/// Where a cluster's endpoints come from.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Discovery {
+    /// An assignment from the control plane.
+    Eds {
+        /// The assignment's name.
+        service_name: Str,
+    },
+    /// Part of the cluster.
+    Static,
+    /// All addresses of names.
+    StrictDns(DnsSettings),
+    /// One address of one name.
+    LogicalDns(DnsSettings),
+    /// Where the client wanted to go.
+    OriginalDestination {
+        /// Instead of the original port.
+        port_override: Option<u16>,
+    },
+}
+
+/// How names are resolved.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DnsSettings {
+    /// The names.
+    pub hosts: Vec<DnsHost>,
+    /// Between two lookups, unless the answer's lifetime is used.
+    pub refresh: Duration,
+    /// Whether the answer's lifetime is used instead.
+    pub respect_ttl: bool,
+    /// Which addresses are wanted.
+    pub family: DnsFamily,
+}
+
+/// One name with its place in the assignment.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DnsHost {
+    /// The name, or an address.
+    pub host: Str,
+    /// The port.
+    pub port: u16,
+    /// What the endpoints made from it look like.
+    pub locality: ferromesh_types::Locality,
+    /// 0 is tried first.
+    pub priority: u32,
+    /// The endpoints' weight.
+    pub weight: u32,
+    /// The weight of its locality; 0 when the config gives none.
+    pub locality_weight: u32,
+    /// `envoy.transport_socket_match` of its metadata.
+    pub match_metadata: serde_json::Map<String, serde_json::Value>,
+}
+
+/// Which addresses of a name are wanted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum DnsFamily {
+    /// IPv6, else IPv4.
+    #[default]
+    Auto,
+    /// IPv4.
+    V4Only,
+    /// IPv6.
+    V6Only,
+    /// IPv4, else IPv6.
+    V4Preferred,
+    /// Both.
+    All,
+}
+
+/// Which HTTP a cluster speaks.
+#[derive(Clone, Debug, PartialEq)]
+pub enum UpstreamHttp {
+    /// HTTP/1.1.
+    Http1(Http1Upstream),
+    /// HTTP/2.
+    Http2(Http2Settings),
+    /// The protocol of the request.
+    Downstream(Http1Upstream, Http2Settings),
+    /// What ALPN says.
+    Alpn(Http1Upstream, Http2Settings),
+}
+
+/// HTTP/1 options towards a cluster.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Http1Upstream {
+    /// Whether the case of header names is kept.
+    pub preserve_header_case: bool,
+    /// Whether trailers are sent.
+    pub enable_trailers: bool,
+}
+
+/// HTTP/2 options, downstream or upstream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Http2Settings {
+    /// Streams at a time on one connection.
+    pub max_concurrent_streams: u32,
+    /// Flow-control window of a stream.
+    pub stream_window: u32,
+    /// Flow-control window of a connection.
+    pub connection_window: u32,
+    /// Whether extended CONNECT is allowed.
+    pub allow_connect: bool,
+    /// Between two pings; `None` sends none.
+    pub keepalive_interval: Option<Duration>,
+    /// How long a ping may go unanswered.
+    pub keepalive_timeout: Option<Duration>,
+}
+
+impl Default for Http2Settings {
+    /// Envoy's safe values: 1024 streams, 16 MiB per stream, 24 MiB per connection.
+    fn default() -> Self {
+        Self {
+            max_concurrent_streams: 1024,
+            stream_window: 16 << 20,
+            connection_window: 24 << 20,
+            allow_connect: false,
+            keepalive_interval: None,
+            keepalive_timeout: None,
+        }
+    }
+}
+
+/// Limits of connections to a cluster. `None` is without limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ConnectionLimits {
+    /// A pooled connection without requests.
+    pub idle_timeout: Option<Duration>,
+    /// A connection's whole life.
+    pub max_duration: Option<Duration>,
+    /// Requests per connection.
+    pub max_requests: Option<u32>,
+    /// Soft limit of the buffers of one connection, in bytes.
+    pub buffer_limit: u32,
+}
+
+impl Default for ConnectionLimits {
+    /// Envoy's: idle for 1 h, 1 MiB.
+    fn default() -> Self {
+        Self {
+            idle_timeout: Some(Duration::from_hours(1)),
+            max_duration: None,
+            max_requests: None,
+            buffer_limit: 1 << 20,
+        }
+    }
+}
+
+/// Keepalive of TCP connections. `None` leaves the system's value.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TcpKeepalive {
+    /// Unanswered probes before the connection is given up.
+    pub probes: Option<u32>,
+    /// Silence before the first probe.
+    pub time: Option<Duration>,
+    /// Between two probes.
+    pub interval: Option<Duration>,
+}

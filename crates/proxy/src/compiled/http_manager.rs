@@ -1,0 +1,274 @@
+//! The compiled HTTP connection manager.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use ferromesh_route::RouteTable;
+use ferromesh_types::Str;
+
+use super::cluster::Http2Settings;
+use crate::access_log::AccessLog;
+use crate::stats::HttpStats;
+
+/// Everything that the request engine needs to know about one chain's HTTP.
+#[derive(Debug)]
+pub struct HttpManager {
+    /// Prefix of its numbers.
+    pub stat_prefix: Str,
+    /// Which codec.
+    pub codec: Codec,
+    /// Where the routes come from; ask `Config::route_table`.
+    pub routes: RouteSource,
+    /// HTTP filters in order, without the router.
+    pub filters: Vec<HttpFilter>,
+    /// The router's own settings.
+    pub router: Router,
+    /// Value of the `server` response header.
+    pub server_name: Str,
+    /// What happens to a `server` header from upstream.
+    pub server_header: ServerHeader,
+    /// Value appended to `via`; empty appends nothing.
+    pub via: Str,
+    /// Whether the peer of the socket is the client: then `x-forwarded-for` is appended and headers
+    /// from outside are not trusted.
+    pub use_remote_address: bool,
+    /// How many entries at the end of `x-forwarded-for` are ours.
+    pub xff_trusted_hops: u32,
+    /// Whether `x-forwarded-for` is left alone.
+    pub skip_xff_append: bool,
+    /// Whether `x-forwarded-port` is sent upstream.
+    pub append_x_forwarded_port: bool,
+    /// Whether requests without `x-request-id` get one.
+    pub generate_request_id: bool,
+    /// Whether an `x-request-id` from outside is kept.
+    pub preserve_external_request_id: bool,
+    /// Whether the response carries `x-request-id` too.
+    pub request_id_in_response: bool,
+    /// What happens to `x-forwarded-client-cert`.
+    pub forward_client_cert: ForwardClientCert,
+    /// What our own entry of that header says.
+    pub client_cert_details: ClientCertDetails,
+    /// Whether dot segments of the path are resolved.
+    pub normalize_path: bool,
+    /// Whether runs of slashes are merged.
+    pub merge_slashes: bool,
+    /// What happens to `%2F` and `%5C` in the path.
+    pub escaped_slashes: EscapedSlashes,
+    /// Whether the authority's port is removed.
+    pub strip_any_host_port: bool,
+    /// Whether `100-continue` is left to upstream.
+    pub proxy_100_continue: bool,
+    /// Time limits.
+    pub timeouts: HttpTimeouts,
+    /// HTTP/1 options.
+    pub http1: Http1Downstream,
+    /// HTTP/2 options.
+    pub http2: Http2Settings,
+    /// Limit of all request headers together, in bytes.
+    pub max_request_headers: usize,
+    /// Limit of the number of request headers.
+    pub max_header_count: usize,
+    /// What happens to request headers with underscores in their names.
+    pub headers_with_underscores: HeadersWithUnderscores,
+    /// Requests after which a connection is closed; `None` never.
+    pub max_requests_per_connection: Option<u32>,
+    /// Upgrades that are allowed or forbidden.
+    pub upgrades: Vec<Upgrade>,
+    /// Written when a request ends.
+    pub access_logs: Vec<Arc<AccessLog>>,
+    /// Its numbers.
+    pub stats: HttpStats,
+}
+
+/// Which codec a connection manager speaks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Codec {
+    /// What ALPN or the first bytes say.
+    #[default]
+    Auto,
+    /// HTTP/1.x.
+    Http1,
+    /// HTTP/2 with prior knowledge.
+    Http2,
+}
+
+/// Where routes come from.
+#[derive(Clone, Debug)]
+pub enum RouteSource {
+    /// Part of the listener.
+    Inline(Arc<RouteTable>),
+    /// A route configuration of its own.
+    Named(Str),
+}
+
+/// An HTTP filter that has an effect here.
+#[derive(Clone, Debug)]
+pub enum HttpFilter {
+    /// Offers other application protocols upstream, by the protocol of the request.
+    AlpnOverride(Arc<AlpnOverride>),
+    /// Keeps Istio's peer metadata headers inside the mesh.
+    PeerMetadata(PeerMetadata),
+    /// Answers gRPC-Web clients.
+    GrpcWeb,
+}
+
+/// Application protocols to offer upstream, by the protocol that is spoken upstream. Empty keeps
+/// the cluster's own. Clusters with `alpn_override_allowed == false` are left alone.
+#[derive(Clone, Debug, Default)]
+pub struct AlpnOverride {
+    /// For HTTP/1.0.
+    pub http10: Vec<Bytes>,
+    /// For HTTP/1.1.
+    pub http11: Vec<Bytes>,
+    /// For HTTP/2.
+    pub http2: Vec<Bytes>,
+}
+
+/// What happens to `x-envoy-peer-metadata` and `x-envoy-peer-metadata-id`. We do not send them (an
+/// unknown peer is all that the other side misses), but we take them off what passes, so that no
+/// application sees them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PeerMetadata {
+    /// Removed from requests.
+    pub strip_request: bool,
+    /// Removed from responses.
+    pub strip_response: bool,
+}
+
+/// The router filter's settings.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Router {
+    /// Whether `x-envoy-*` headers are kept off requests and responses.
+    pub suppress_envoy_headers: bool,
+    /// Whether `x-envoy-expected-rq-timeout-ms` of the request is believed.
+    pub respect_expected_rq_timeout: bool,
+}
+
+/// What happens to a `server` header from upstream.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ServerHeader {
+    /// Replaced by ours.
+    #[default]
+    Overwrite,
+    /// Ours only where there is none.
+    AppendIfAbsent,
+    /// Left alone, and ours is never sent.
+    PassThrough,
+}
+
+/// What happens to `x-forwarded-client-cert`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ForwardClientCert {
+    /// Removed.
+    #[default]
+    Sanitize,
+    /// Passed on over mutual TLS, else removed.
+    ForwardOnly,
+    /// Our entry is appended over mutual TLS, else removed.
+    AppendForward,
+    /// Replaced by our entry over mutual TLS, else removed.
+    SanitizeSet,
+    /// Passed on always.
+    AlwaysForwardOnly,
+}
+
+/// Fields of our entry of `x-forwarded-client-cert`, besides `By` and `Hash`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ClientCertDetails {
+    /// `Subject`.
+    pub subject: bool,
+    /// `Cert`.
+    pub cert: bool,
+    /// `Chain`.
+    pub chain: bool,
+    /// `DNS`.
+    pub dns: bool,
+    /// `URI`.
+    pub uri: bool,
+}
+
+/// What happens to `%2F` and `%5C` in the path.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum EscapedSlashes {
+    /// Nothing.
+    #[default]
+    Keep,
+    /// Such requests get 400.
+    Reject,
+    /// Redirect to the unescaped path.
+    UnescapeAndRedirect,
+    /// Forwarded unescaped.
+    UnescapeAndForward,
+}
+
+/// What happens to request headers with underscores in their names.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum HeadersWithUnderscores {
+    /// Nothing.
+    #[default]
+    Allow,
+    /// Such requests get 400.
+    Reject,
+    /// The headers are dropped.
+    Drop,
+}
+
+/// Time limits of a connection manager. `None` is without limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HttpTimeouts {
+    /// A connection without requests.
+    pub idle: Option<Duration>,
+    /// A stream without progress.
+    pub stream_idle: Option<Duration>,
+    /// Until the request is complete.
+    pub request: Option<Duration>,
+    /// Until the request's headers are complete.
+    pub request_headers: Option<Duration>,
+    /// A connection's whole life.
+    pub max_connection_duration: Option<Duration>,
+    /// A stream's whole life.
+    pub max_stream_duration: Option<Duration>,
+    /// Between the announcement of a close and the close.
+    pub drain: Duration,
+    /// Between the last byte sent and the close, so that the peer can read it.
+    pub delayed_close: Duration,
+}
+
+impl Default for HttpTimeouts {
+    /// Envoy's.
+    fn default() -> Self {
+        Self {
+            idle: Some(Duration::from_hours(1)),
+            stream_idle: Some(Duration::from_mins(5)),
+            request: None,
+            request_headers: None,
+            max_connection_duration: None,
+            max_stream_duration: None,
+            drain: Duration::from_secs(5),
+            delayed_close: Duration::from_secs(1),
+        }
+    }
+}
+
+/// HTTP/1 options of a connection manager.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Http1Downstream {
+    /// Whether HTTP/1.0 requests are served (else 426).
+    pub accept_http_10: bool,
+    /// The authority of HTTP/1.0 requests without `Host`.
+    pub default_host: Str,
+    /// Whether the case of header names is kept.
+    pub preserve_header_case: bool,
+    /// Whether responses carry trailers.
+    pub enable_trailers: bool,
+}
+
+/// An upgrade that is allowed or forbidden.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Upgrade {
+    /// In lower case, as `websocket`; `connect` stands for CONNECT.
+    pub name: String,
+    /// Whether it is allowed.
+    pub enabled: bool,
+}

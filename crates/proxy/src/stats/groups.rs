@@ -1,0 +1,173 @@
+//! The groups of the data path, with Envoy's names.
+
+use super::group::stat_group;
+
+stat_group! {
+    /// Of one cluster, under `cluster.<name>.`.
+    pub struct ClusterStats {
+        counter upstream_cx_total = "upstream_cx_total",
+        gauge upstream_cx_active = "upstream_cx_active",
+        counter upstream_cx_http1_total = "upstream_cx_http1_total",
+        counter upstream_cx_http2_total = "upstream_cx_http2_total",
+        counter upstream_cx_connect_fail = "upstream_cx_connect_fail",
+        counter upstream_cx_connect_timeout = "upstream_cx_connect_timeout",
+        counter upstream_cx_idle_timeout = "upstream_cx_idle_timeout",
+        counter upstream_cx_overflow = "upstream_cx_overflow",
+        counter upstream_cx_none_healthy = "upstream_cx_none_healthy",
+        counter upstream_cx_max_requests = "upstream_cx_max_requests",
+        counter upstream_cx_destroy = "upstream_cx_destroy",
+        counter upstream_cx_close_notify = "upstream_cx_close_notify",
+        counter upstream_cx_protocol_error = "upstream_cx_protocol_error",
+        counter upstream_cx_rx_bytes_total = "upstream_cx_rx_bytes_total",
+        counter upstream_cx_tx_bytes_total = "upstream_cx_tx_bytes_total",
+        histogram upstream_cx_connect_ms = "upstream_cx_connect_ms",
+        histogram upstream_cx_length_ms = "upstream_cx_length_ms",
+        counter upstream_rq_total = "upstream_rq_total",
+        gauge upstream_rq_active = "upstream_rq_active",
+        counter upstream_rq_completed = "upstream_rq_completed",
+        counter upstream_rq_1xx = "upstream_rq_1xx",
+        counter upstream_rq_2xx = "upstream_rq_2xx",
+        counter upstream_rq_3xx = "upstream_rq_3xx",
+        counter upstream_rq_4xx = "upstream_rq_4xx",
+        counter upstream_rq_5xx = "upstream_rq_5xx",
+        codes upstream_rq_code = "upstream_rq_",
+        histogram upstream_rq_time = "upstream_rq_time",
+        counter upstream_rq_pending_total = "upstream_rq_pending_total",
+        gauge upstream_rq_pending_active = "upstream_rq_pending_active",
+        counter upstream_rq_pending_overflow = "upstream_rq_pending_overflow",
+        counter upstream_rq_pending_failure_eject = "upstream_rq_pending_failure_eject",
+        counter upstream_rq_cancelled = "upstream_rq_cancelled",
+        counter upstream_rq_timeout = "upstream_rq_timeout",
+        counter upstream_rq_per_try_timeout = "upstream_rq_per_try_timeout",
+        counter upstream_rq_rx_reset = "upstream_rq_rx_reset",
+        counter upstream_rq_tx_reset = "upstream_rq_tx_reset",
+        counter upstream_rq_retry = "upstream_rq_retry",
+        counter upstream_rq_retry_success = "upstream_rq_retry_success",
+        counter upstream_rq_retry_overflow = "upstream_rq_retry_overflow",
+        counter upstream_rq_retry_limit_exceeded = "upstream_rq_retry_limit_exceeded",
+        counter ssl_handshake = "ssl.handshake",
+        counter ssl_connection_error = "ssl.connection_error",
+        counter ssl_fail_verify_error = "ssl.fail_verify_error",
+        counter ssl_fail_verify_san = "ssl.fail_verify_san",
+        gauge membership_total = "membership_total",
+        gauge membership_healthy = "membership_healthy",
+        counter membership_change = "membership_change",
+        counter update_success = "update_success",
+        counter update_failure = "update_failure",
+    }
+}
+
+impl ClusterStats {
+    /// Counts a complete answer: its status, its class and the sum.
+    pub fn completed(&self, status: u16) {
+        self.upstream_rq_completed().inc();
+        self.upstream_rq_code().inc(status);
+        match status / 100 {
+            1 => self.upstream_rq_1xx().inc(),
+            2 => self.upstream_rq_2xx().inc(),
+            3 => self.upstream_rq_3xx().inc(),
+            4 => self.upstream_rq_4xx().inc(),
+            5 => self.upstream_rq_5xx().inc(),
+            _ => {}
+        }
+    }
+}
+
+stat_group! {
+    /// Of one HTTP connection manager, under `http.<stat prefix>.`.
+    pub struct HttpStats {
+        counter downstream_cx_total = "downstream_cx_total",
+        gauge downstream_cx_active = "downstream_cx_active",
+        counter downstream_cx_destroy = "downstream_cx_destroy",
+        counter downstream_cx_http1_total = "downstream_cx_http1_total",
+        gauge downstream_cx_http1_active = "downstream_cx_http1_active",
+        counter downstream_cx_http2_total = "downstream_cx_http2_total",
+        gauge downstream_cx_http2_active = "downstream_cx_http2_active",
+        counter downstream_cx_ssl_total = "downstream_cx_ssl_total",
+        gauge downstream_cx_ssl_active = "downstream_cx_ssl_active",
+        counter downstream_cx_upgrades_total = "downstream_cx_upgrades_total",
+        gauge downstream_cx_upgrades_active = "downstream_cx_upgrades_active",
+        counter downstream_cx_protocol_error = "downstream_cx_protocol_error",
+        counter downstream_cx_idle_timeout = "downstream_cx_idle_timeout",
+        counter downstream_cx_max_duration_reached = "downstream_cx_max_duration_reached",
+        counter downstream_cx_drain_close = "downstream_cx_drain_close",
+        counter downstream_cx_rx_bytes_total = "downstream_cx_rx_bytes_total",
+        counter downstream_cx_tx_bytes_total = "downstream_cx_tx_bytes_total",
+        histogram downstream_cx_length_ms = "downstream_cx_length_ms",
+        counter downstream_rq_total = "downstream_rq_total",
+        gauge downstream_rq_active = "downstream_rq_active",
+        counter downstream_rq_http1_total = "downstream_rq_http1_total",
+        counter downstream_rq_http2_total = "downstream_rq_http2_total",
+        counter downstream_rq_completed = "downstream_rq_completed",
+        counter downstream_rq_1xx = "downstream_rq_1xx",
+        counter downstream_rq_2xx = "downstream_rq_2xx",
+        counter downstream_rq_3xx = "downstream_rq_3xx",
+        counter downstream_rq_4xx = "downstream_rq_4xx",
+        counter downstream_rq_5xx = "downstream_rq_5xx",
+        histogram downstream_rq_time = "downstream_rq_time",
+        counter downstream_rq_rx_reset = "downstream_rq_rx_reset",
+        counter downstream_rq_tx_reset = "downstream_rq_tx_reset",
+        counter downstream_rq_timeout = "downstream_rq_timeout",
+        counter downstream_rq_idle_timeout = "downstream_rq_idle_timeout",
+        counter downstream_rq_header_timeout = "downstream_rq_header_timeout",
+        counter downstream_rq_max_duration_reached = "downstream_rq_max_duration_reached",
+        counter downstream_rq_too_large = "downstream_rq_too_large",
+        counter downstream_rq_non_relative_path = "downstream_rq_non_relative_path",
+        counter no_route = "no_route",
+        counter no_cluster = "no_cluster",
+        counter rq_total = "rq_total",
+        counter rq_redirect = "rq_redirect",
+        counter rq_direct_response = "rq_direct_response",
+    }
+}
+
+impl HttpStats {
+    /// Counts a complete answer: its class and the sum.
+    pub fn completed(&self, status: u16) {
+        self.downstream_rq_completed().inc();
+        match status / 100 {
+            1 => self.downstream_rq_1xx().inc(),
+            2 => self.downstream_rq_2xx().inc(),
+            3 => self.downstream_rq_3xx().inc(),
+            4 => self.downstream_rq_4xx().inc(),
+            5 => self.downstream_rq_5xx().inc(),
+            _ => {}
+        }
+    }
+}
+
+stat_group! {
+    /// Of one listener, under `listener.<address>.`.
+    pub struct ListenerStats {
+        counter downstream_cx_total = "downstream_cx_total",
+        gauge downstream_cx_active = "downstream_cx_active",
+        counter downstream_cx_destroy = "downstream_cx_destroy",
+        counter downstream_cx_overflow = "downstream_cx_overflow",
+        counter downstream_cx_transport_socket_connect_timeout =
+            "downstream_cx_transport_socket_connect_timeout",
+        histogram downstream_cx_length_ms = "downstream_cx_length_ms",
+        gauge downstream_pre_cx_active = "downstream_pre_cx_active",
+        counter downstream_pre_cx_timeout = "downstream_pre_cx_timeout",
+        counter downstream_listener_filter_error = "downstream_listener_filter_error",
+        counter downstream_listener_filter_remote_close = "downstream_listener_filter_remote_close",
+        counter no_filter_chain_match = "no_filter_chain_match",
+        counter ssl_handshake = "ssl.handshake",
+        counter ssl_connection_error = "ssl.connection_error",
+        counter ssl_fail_verify_error = "ssl.fail_verify_error",
+        counter ssl_fail_verify_no_cert = "ssl.fail_verify_no_cert",
+        counter ssl_fail_verify_san = "ssl.fail_verify_san",
+        counter ssl_no_certificate = "ssl.no_certificate",
+    }
+}
+
+stat_group! {
+    /// Of one TCP proxy, under `tcp.<stat prefix>.`.
+    pub struct TcpStats {
+        counter downstream_cx_total = "downstream_cx_total",
+        counter downstream_cx_no_route = "downstream_cx_no_route",
+        counter downstream_cx_rx_bytes_total = "downstream_cx_rx_bytes_total",
+        counter downstream_cx_tx_bytes_total = "downstream_cx_tx_bytes_total",
+        counter idle_timeout = "idle_timeout",
+        counter max_downstream_connection_duration = "max_downstream_connection_duration",
+    }
+}

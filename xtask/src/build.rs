@@ -1,0 +1,30 @@
+//! Building the product's programs.
+
+use std::path::PathBuf;
+
+use anyhow::Context;
+
+use crate::shell;
+
+/// The packages whose programs make a running mesh.
+const PRODUCT: [&str; 4] = [
+    "ferromesh-meshd",
+    "ferromesh-meshproxy",
+    "ferromesh-meshctl",
+    "ferromesh-apps",
+];
+
+/// Builds the optimised programs and returns their folder.
+pub fn release() -> anyhow::Result<PathBuf> {
+    println!("building meshd, meshproxy, meshctl and the sample applications (release)");
+    let mut cargo = shell::cargo();
+    cargo.args(["build", "--release", "--quiet"]);
+    for package in PRODUCT {
+        cargo.args(["--package", package]);
+    }
+    shell::run(&mut cargo)?;
+    let folder = shell::target().join("release");
+    folder
+        .canonicalize()
+        .with_context(|| format!("no folder {}", folder.display()))
+}

@@ -1,0 +1,158 @@
+//! Recorded cases of Istio's behaviour, run against our own code and compared by meaning.
+//!
+//! One row of the table per set; a set reads its cases from `<data>/<set>/…` and returns what each
+//! case said. The data is not part of this repository: where it is absent, one line says so.
+
+mod bootstrap;
+mod crd_validation;
+mod iptables;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail};
+use serde_json::Value;
+
+use crate::shell;
+
+/// Settings of `cargo xtask conformance`.
+#[derive(clap::Args, Default)]
+pub struct Settings {
+    /// The sets to run; all when none is named.
+    sets: Vec<String>,
+    /// The folder with the data [default: ../shared/conformance].
+    #[arg(long)]
+    data: Option<PathBuf>,
+}
+
+/// What one case showed.
+pub struct Case {
+    /// Its name.
+    pub name: String,
+    /// What differs; empty when nothing does.
+    pub differences: Vec<String>,
+}
+
+type Run = fn(&Path) -> anyhow::Result<Vec<Case>>;
+
+/// The sets that the project supports so far.
+const SETS: &[(&str, Run)] = &[
+    ("bootstrap", bootstrap::run),
+    ("crd-validation", crd_validation::run),
+    ("iptables", iptables::run),
+];
+
+/// Differences that are shown of a failing case.
+const SHOWN: usize = 8;
+
+pub fn run(settings: &Settings) -> anyhow::Result<()> {
+    let data = settings
+        .data
+        .clone()
+        .unwrap_or_else(|| shell::root().join("../shared/conformance"));
+    if !data.is_dir() {
+        println!(
+            "conformance: no data in {}; nothing was run",
+            data.display()
+        );
+        return Ok(());
+    }
+    for wanted in &settings.sets {
+        if !SETS.iter().any(|(name, _)| name == wanted) {
+            let known: Vec<&str> = SETS.iter().map(|(name, _)| *name).collect();
+            bail!(
+                "there is no set {wanted:?}; the sets are: {}",
+                known.join(", ")
+            );
+        }
+    }
+    let mut failed = 0;
+    for (name, set) in SETS {
+        if !settings.sets.is_empty() && !settings.sets.iter().any(|wanted| wanted == name) {
+            continue;
+        }
+        let folder = data.join(name);
+        if !folder.is_dir() {
+            println!("{name}: no data in {}", folder.display());
+            continue;
+        }
+        failed += report(name, &set(&folder).with_context(|| format!("set {name}"))?);
+    }
+    if failed > 0 {
+        bail!("conformance: {failed} cases failed");
+    }
+    Ok(())
+}
+
+fn report(set: &str, cases: &[Case]) -> usize {
+    let mut failed = 0;
+    for case in cases.iter().filter(|case| !case.differences.is_empty()) {
+        failed += 1;
+        println!("  {set}/{}", case.name);
+        for difference in case.differences.iter().take(SHOWN) {
+            println!("    {difference}");
+        }
+        if case.differences.len() > SHOWN {
+            println!("    … {} more", case.differences.len() - SHOWN);
+        }
+    }
+    println!("{set}: {} passed, {failed} failed", cases.len() - failed);
+    failed
+}
+
+/// The folders below `set` that hold a case, by name.
+pub fn case_folders(set: &Path) -> anyhow::Result<Vec<(String, PathBuf)>> {
+    let mut folders = Vec::new();
+    let listing = fs::read_dir(set).with_context(|| format!("cannot read {}", set.display()))?;
+    for entry in listing {
+        let path = entry?.path();
+        if path.join("case.json").is_file() {
+            let name = path
+                .file_name()
+                .unwrap_or_default()
+                .to_string_lossy()
+                .into_owned();
+            folders.push((name, path));
+        }
+    }
+    folders.sort();
+    Ok(folders)
+}
+
+/// Reads a JSON file.
+pub fn read_json(path: &Path) -> anyhow::Result<Value> {
+    let text =
+        fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+    serde_json::from_str(&text).with_context(|| format!("{} is no JSON", path.display()))
+}
+
+/// What differs between two JSON values, each with its path. Maps are compared by key.
+pub fn differences(expected: &Value, found: &Value) -> Vec<String> {
+    let mut list = Vec::new();
+    compare(String::new(), expected, found, &mut list);
+    list
+}
+
+fn compare(path: String, expected: &Value, found: &Value, list: &mut Vec<String>) {
+    match (expected, found) {
+        (Value::Object(expected), Value::Object(found)) => {
+            for (key, value) in expected {
+                let path = format!("{path}/{key}");
+                match found.get(key) {
+                    Some(other) => compare(path, value, other, list),
+                    None => list.push(format!("{path}: missing, expected {value}")),
+                }
+            }
+            for (key, value) in found.iter().filter(|(key, _)| !expected.contains_key(*key)) {
+                list.push(format!("{path}/{key}: not expected, found {value}"));
+            }
+        }
+        (Value::Array(expected), Value::Array(found)) if expected.len() == found.len() => {
+            for (index, (value, other)) in expected.iter().zip(found).enumerate() {
+                compare(format!("{path}/{index}"), value, other, list);
+            }
+        }
+        (expected, found) if expected == found => {}
+        (expected, found) => list.push(format!("{path}: expected {expected}, found {found}")),
+    }
+}

@@ -1,0 +1,125 @@
+//! Everything that has to hold before a change lands, each step with its time.
+
+use std::time::Instant;
+
+use anyhow::bail;
+
+use crate::{conformance, demo, layers, setup, shell, size};
+
+/// Settings of `cargo xtask test`.
+#[derive(clap::Args)]
+pub struct Settings {
+    /// Leave out what needs root and network namespaces: the demos.
+    #[arg(long)]
+    no_sandbox: bool,
+    /// Run only the steps whose name contains this.
+    #[arg(long)]
+    step: Option<String>,
+}
+
+type Step = (&'static str, fn() -> anyhow::Result<()>);
+
+const STEPS: &[Step] = &[
+    ("format", format),
+    ("lints", lints),
+    ("layers", layers::run),
+    ("size", size::run),
+    ("tests", tests),
+    ("conformance", || {
+        conformance::run(&conformance::Settings::default())
+    }),
+    ("sandbox tests", sandbox_tests),
+    ("demo meshproxy", || {
+        demo::run(&demo::Settings::check("meshproxy"))
+    }),
+    ("demo envoy", || demo::run(&demo::Settings::check("envoy"))),
+    ("docs", docs),
+];
+
+pub fn run(settings: &Settings) -> anyhow::Result<()> {
+    if !settings.no_sandbox {
+        setup::sandbox()?;
+    }
+    let (mut passed, mut failed) = (0, Vec::new());
+    for (name, step) in STEPS {
+        let needs_root = name.starts_with("demo") || name.starts_with("sandbox");
+        let unwanted = settings
+            .step
+            .as_ref()
+            .is_some_and(|wanted| !name.contains(wanted.as_str()));
+        if (settings.no_sandbox && needs_root) || unwanted {
+            continue;
+        }
+        println!("── {name}");
+        let began = Instant::now();
+        match step() {
+            Ok(()) => passed += 1,
+            Err(error) => {
+                eprintln!("{name} failed: {error:#}");
+                failed.push(*name);
+            }
+        }
+        println!("   {name}: {:.0} s", began.elapsed().as_secs_f64());
+    }
+    println!("steps: {passed} passed, {} failed", failed.len());
+    if !failed.is_empty() {
+        bail!("failed: {}", failed.join(", "));
+    }
+    Ok(())
+}
+
+fn format() -> anyhow::Result<()> {
+    shell::run(shell::cargo().args(["fmt", "--all", "--check"]))
+}
+
+fn lints() -> anyhow::Result<()> {
+    let arguments = [
+        "clippy",
+        "--quiet",
+        "--workspace",
+        "--all-targets",
+        "--",
+        "-D",
+        "warnings",
+    ];
+    shell::run(shell::cargo().args(arguments))
+}
+
+fn tests() -> anyhow::Result<()> {
+    let mut cargo = shell::cargo();
+    if let Ok(envoy) = setup::envoy() {
+        cargo.env("FERROMESH_ENVOY", envoy);
+    } else if shell::is_ci() {
+        bail!("Envoy cannot be fetched, and the tests compare with it");
+    }
+    shell::run(cargo.args(["test", "--quiet", "--workspace"]))
+}
+
+/// Tests that need root and network namespaces are marked as ignored for `cargo test`.
+fn sandbox_tests() -> anyhow::Result<()> {
+    crate::build::release()?;
+    let arguments = [
+        "test",
+        "--quiet",
+        "--package",
+        "ferromesh-sandbox",
+        "--",
+        "--ignored",
+    ];
+    shell::run(shell::cargo().args(arguments))
+}
+
+fn docs() -> anyhow::Result<()> {
+    let arguments = [
+        "doc",
+        "--quiet",
+        "--workspace",
+        "--no-deps",
+        "--document-private-items",
+    ];
+    shell::run(
+        shell::cargo()
+            .env("RUSTDOCFLAGS", "-D warnings")
+            .args(arguments),
+    )
+}
