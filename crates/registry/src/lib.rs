@@ -27,5 +27,6 @@ pub use registry::{ObjectChange, Registry};
 pub use service::{Alias, Provider, Resolution, Service, ServiceKey, ServicePort, TargetPort};
 pub use settings::RegistrySettings;
 pub use shared_map::SharedMap;
+pub use source::created;
 pub use visibility::Visibility;
 pub use workload::Workload;

@@ -37,9 +37,9 @@ pub fn parse_all(text: &str, file: &str) -> Vec<Result<Object, Rejected>> {
     for segment in split(text) {
         match load(segment) {
             Ok(documents) => {
-                documents
-                    .iter()
-                    .for_each(|document| read(document, &file, &mut parsed));
+                for document in &documents {
+                    read(document, &file, &mut parsed);
+                }
             }
             Err(error) => {
                 let problem = Problem {

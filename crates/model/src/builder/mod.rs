@@ -317,10 +317,7 @@ fn declared<T>(
     let object: &Object = change.new?;
     Some(Declared {
         key: object.key.clone(),
-        created: object
-            .meta
-            .creation_timestamp
-            .map_or(0, |at| at.unix_timestamp()),
+        created: ferromesh_registry::created(object),
         spec: pick(&object.spec)?.clone(),
     })
 }

@@ -24,7 +24,7 @@ impl PeerAuthenticationIndex {
         let list = self.by_namespace.entry(key.namespace.clone()).or_default();
         list.retain(|known| known.key != *key);
         list.extend(object);
-        list.sort_by(|a, b| a.precedence(b));
+        list.sort_by(Declared::precedence);
         if list.is_empty() {
             self.by_namespace.remove(&key.namespace);
         }

@@ -39,8 +39,7 @@ pub use listener::{
 };
 pub use tcp_proxy::TcpProxy;
 pub use transport::{
-    DownstreamTls, DownstreamTransport, TlsVersion, TransportMatch, Transports, UpstreamTls,
-    UpstreamTransport, ValidationSettings,
+    DownstreamTransport, TransportMatch, Transports, UpstreamTls, UpstreamTransport,
 };
 
 /// One generation of compiled config.

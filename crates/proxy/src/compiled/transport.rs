@@ -1,115 +1,43 @@
-//! Transport sockets: plain, or TLS with the names of the secrets it needs.
+//! Transport sockets: plain, or TLS.
 //!
-//! Secrets themselves are in `tls::SecretStore`, which hands out a new TLS config when a secret
-//! changes; inline certificates of a static bootstrap are put there under a name of their own.
+//! Secrets are named, not held: `tls::TlsServer` and `tls::TlsClient` look them up in the secret
+//! store and rebuild themselves when a secret changes. Inline certificates of a static bootstrap are
+//! put into the store under a name of their own.
 
 use std::sync::Arc;
 
-use bytes::Bytes;
-use ferromesh_route::StringMatch;
+use ferromesh_tls::{
+    ClientAuth, ClientSettings, ServerSettings, ServerTrust, TlsClient, TlsServer,
+};
 use ferromesh_types::Str;
 
 /// How a filter chain receives bytes.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub enum DownstreamTransport {
     /// As they come.
     Raw,
-    /// Through TLS.
-    Tls(Arc<DownstreamTls>),
-}
-
-/// TLS with a client.
-#[derive(Clone, Debug)]
-pub struct DownstreamTls {
-    /// Secrets with our certificates; the first whose names fit the server name is shown.
-    pub certificates: Vec<Str>,
-    /// Whether a client without certificate is refused.
-    pub require_client_certificate: bool,
-    /// How the client's certificate is checked; `None` asks for none.
-    pub validation: Option<ValidationSettings>,
-    /// Application protocols in order of preference. A client with none of them is *not* refused:
-    /// the connection goes on without one.
-    pub alpn: Vec<Bytes>,
-    /// Oldest version accepted.
-    pub min_version: TlsVersion,
-    /// Newest version offered.
-    pub max_version: TlsVersion,
-}
-
-/// TLS with an endpoint.
-#[derive(Clone, Debug)]
-pub struct UpstreamTls {
-    /// The secret with our certificate; `None` shows none.
-    pub certificate: Option<Str>,
-    /// How the endpoint's certificate is checked; `None` accepts any, as Envoy does.
-    pub validation: Option<ValidationSettings>,
-    /// Server name to ask for; empty sends none.
-    pub sni: Str,
-    /// Whether the request's authority is the server name (`auto_sni`).
-    pub auto_sni: bool,
-    /// Whether the endpoint must be able to prove the server name (`auto_san_validation`).
-    pub auto_san_validation: bool,
-    /// Application protocols, where no HTTP filter overrides them.
-    pub alpn: Vec<Bytes>,
-    /// Oldest version accepted.
-    pub min_version: TlsVersion,
-    /// Newest version offered.
-    pub max_version: TlsVersion,
-}
-
-/// How a peer's certificate is checked.
-#[derive(Clone, Debug, Default)]
-pub struct ValidationSettings {
-    /// The secret with the trusted roots; empty trusts nobody.
-    pub trusted_roots: Str,
-    /// One alternative name must match one of these; empty accepts every name.
-    pub subject_alt_names: Vec<SanMatch>,
-    /// Hex SHA-256 of certificates that are accepted; empty accepts all.
-    pub certificate_hashes: Vec<[u8; 32]>,
-    /// SHA-256 of public keys that are accepted; empty accepts all.
-    pub public_key_hashes: Vec<[u8; 32]>,
-    /// Whether an untrusted peer is let in nevertheless (`ACCEPT_UNTRUSTED`).
-    pub accept_untrusted: bool,
-}
-
-/// A condition on an alternative name of a certificate.
-#[derive(Clone, Debug)]
-pub struct SanMatch {
-    /// Which kind of name; `None` looks at all kinds.
-    pub kind: Option<SanKind>,
-    /// What the name must be.
-    pub matcher: StringMatch,
-}
-
-/// Kinds of alternative names.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SanKind {
-    /// A host name.
-    Dns,
-    /// A URI, as SPIFFE uses it.
-    Uri,
-    /// An IP address.
-    IpAddress,
-    /// A mail address.
-    Email,
-}
-
-/// TLS versions that are spoken.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum TlsVersion {
-    /// 1.2
-    Tls12,
-    /// 1.3
-    Tls13,
+    /// Through TLS. A client that offers none of our application protocols is *not* refused: the
+    /// connection goes on without one.
+    Tls(TlsServer),
 }
 
 /// How a cluster sends bytes to one endpoint.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub enum UpstreamTransport {
     /// As they are.
     Raw,
     /// Through TLS.
-    Tls(UpstreamTls),
+    Tls(Box<UpstreamTls>),
+}
+
+/// TLS with an endpoint.
+#[derive(Debug)]
+pub struct UpstreamTls {
+    /// Makes the handshake. A connection may bring its own application protocols
+    /// (`HttpFilter::AlpnOverride`) and server name.
+    pub client: TlsClient,
+    /// Whether the request's authority is the server name (`auto_sni`).
+    pub auto_sni: bool,
 }
 
 /// A cluster's transports.
@@ -168,7 +96,7 @@ impl UpstreamTransport {
     pub fn secrets(&self) -> Vec<Str> {
         match self {
             Self::Raw => Vec::new(),
-            Self::Tls(tls) => secret_names(tls.certificate.iter(), tls.validation.as_ref()),
+            Self::Tls(tls) => client_secrets(tls.client.settings()),
         }
     }
 }
@@ -178,18 +106,25 @@ impl DownstreamTransport {
     pub fn secrets(&self) -> Vec<Str> {
         match self {
             Self::Raw => Vec::new(),
-            Self::Tls(tls) => secret_names(tls.certificates.iter(), tls.validation.as_ref()),
+            Self::Tls(server) => server_secrets(server.settings()),
         }
     }
 }
 
-fn secret_names<'a>(
-    certificates: impl Iterator<Item = &'a Str>,
-    validation: Option<&'a ValidationSettings>,
-) -> Vec<Str> {
-    let roots = validation.map(|settings| &settings.trusted_roots);
-    certificates
-        .chain(roots.filter(|name| !name.is_empty()))
-        .cloned()
+fn client_secrets(settings: &ClientSettings) -> Vec<Str> {
+    let roots = match &settings.trust {
+        ServerTrust::Roots(name) => Some(name.clone()),
+        ServerTrust::Unverified => None,
+    };
+    settings.identity.clone().into_iter().chain(roots).collect()
+}
+
+fn server_secrets(settings: &ServerSettings) -> Vec<Str> {
+    let roots = settings
+        .client_roots
+        .clone()
+        .filter(|_| settings.client_auth != ClientAuth::None);
+    std::iter::once(settings.identity.clone())
+        .chain(roots)
         .collect()
 }

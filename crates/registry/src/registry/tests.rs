@@ -15,6 +15,9 @@ struct World {
     objects: BTreeMap<ResourceKey, Arc<Object>>,
 }
 
+/// An object before and after.
+type Edit = (Option<Arc<Object>>, Option<Arc<Object>>);
+
 impl World {
     /// Applies documents, each in place of the object of the same key.
     fn apply(&mut self, yaml: &str) -> RegistryChange {
@@ -39,7 +42,7 @@ impl World {
         self.commit(&[(old, None)])
     }
 
-    fn commit(&mut self, pairs: &[(Option<Arc<Object>>, Option<Arc<Object>>)]) -> RegistryChange {
+    fn commit(&mut self, pairs: &[Edit]) -> RegistryChange {
         let changes: Vec<_> = pairs
             .iter()
             .map(|(old, new)| ObjectChange {

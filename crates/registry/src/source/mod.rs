@@ -21,11 +21,11 @@ const TLS_MODE: &str = "security.istio.io/tlsMode";
 const NETWORK: &str = "topology.istio.io/network";
 
 /// When an object was made, in seconds since 1970; 0 when it does not say.
-pub(crate) fn created(object: &Object) -> i64 {
-    object
-        .meta
-        .creation_timestamp
-        .map_or(0, |at| at.unix_timestamp())
+pub fn created(object: &Object) -> i64 {
+    match object.meta.creation_timestamp {
+        Some(at) => at.unix_timestamp(),
+        None => 0,
+    }
 }
 
 /// Whether labels say that the proxy accepts Istio mutual TLS; `None` if they do not say.
