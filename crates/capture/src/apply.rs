@@ -59,21 +59,52 @@ pub fn remove(plan: &Plan) -> Result<(), ApplyError> {
 }
 
 fn replace(program: &str, rules: &Ruleset) -> Result<(), ApplyError> {
-    let present = run(&format!("{program}-save"), &[], "")?;
-    let text = rules.restore_text_after(&removal(&present, rules));
+    let text = rules.restore_text_after(&removal_in_force(program, rules)?);
     run(&format!("{program}-restore"), &["--noflush"], &text).map(drop)
 }
 
 fn clean(program: &str, rules: &Ruleset) -> Result<(), ApplyError> {
-    let present = run(&format!("{program}-save"), &[], "")?;
-    let text = Ruleset::default().restore_text_after(&removal(&present, rules));
+    let text = Ruleset::default().restore_text_after(&removal_in_force(program, rules)?);
     run(&format!("{program}-restore"), &["--noflush"], &text).map(drop)
 }
 
-/// The lines that undo what `present` (the output of iptables-save) holds of our chains: jumps to
-/// them first, then the rules of built-in chains that the plan itself would add, then the chains.
-fn removal(present: &str, rules: &Ruleset) -> Vec<(Table, Vec<String>)> {
-    let mut removals: Vec<(Table, Vec<String>)> = Vec::new();
+/// The lines of each table that undo what is in force of an earlier run.
+type Removal = Vec<(Table, Vec<String>)>;
+
+fn removal_in_force(program: &str, rules: &Ruleset) -> Result<Removal, ApplyError> {
+    let present = run(&format!("{program}-save"), &[], "")?;
+    let mut removals = removal(&present);
+    if removals.is_empty() {
+        return Ok(removals);
+    }
+    // Rules of built-in chains that do not lead to one of ours are printed in another spelling
+    // than they were given; only the program itself can tell whether they are there.
+    for rule in rules
+        .rules()
+        .iter()
+        .filter(|rule| rule.is_in_built_in_chain() && !leads_to_ours(&rule.arguments))
+    {
+        let words = format!("-t {} -C {} {}", rule.table.0, rule.chain, rule.arguments);
+        let words: Vec<&str> = words.split_whitespace().collect();
+        if run(program, &words, "").is_ok() {
+            let line = format!("-D {} {}", rule.chain, rule.arguments);
+            match removals.iter_mut().find(|(table, _)| *table == rule.table) {
+                Some((_, lines)) => lines.insert(0, line),
+                None => removals.push((rule.table.clone(), vec![line])),
+            }
+        }
+    }
+    Ok(removals)
+}
+
+fn leads_to_ours(rule: &str) -> bool {
+    rule.contains("-j ISTIO_")
+}
+
+/// What `present` (the output of iptables-save) holds of our chains: the jumps to them go first,
+/// then the chains.
+fn removal(present: &str) -> Removal {
+    let mut removals = Removal::new();
     let mut table = Table(String::new());
     let mut chains: Vec<String> = Vec::new();
     let mut lines: Vec<String> = Vec::new();
@@ -84,9 +115,7 @@ fn removal(present: &str, rules: &Ruleset) -> Vec<(Table, Vec<String>)> {
             let name = chain.split(' ').next().unwrap_or_default();
             chains.push(format!("ISTIO_{name}"));
         } else if let Some(rule) = line.strip_prefix("-A ") {
-            if !rule.starts_with("ISTIO_")
-                && (rule.contains("-j ISTIO_") || ours(&table, rule, rules))
-            {
+            if !rule.starts_with("ISTIO_") && leads_to_ours(rule) {
                 lines.push(format!("-D {rule}"));
             }
         } else if line == "COMMIT" {
@@ -98,25 +127,6 @@ fn removal(present: &str, rules: &Ruleset) -> Vec<(Table, Vec<String>)> {
         }
     }
     removals
-}
-
-/// Whether a rule of a built-in chain is one that the plan adds, spelled as the kernel spells it.
-fn ours(table: &Table, present: &str, rules: &Ruleset) -> bool {
-    let normal = |text: &str| {
-        let mut words: Vec<String> = text
-            .split_whitespace()
-            .map(|word| {
-                word.parse::<u32>()
-                    .map_or_else(|_| word.to_owned(), |n| format!("{n:#x}"))
-            })
-            .collect();
-        words.sort();
-        words
-    };
-    rules.rules().iter().any(|rule| {
-        rule.table == *table
-            && normal(present) == normal(&format!("{} {}", rule.chain, rule.arguments))
-    })
 }
 
 fn route_marked_packets(mark: u32, table: u32, ipv6: bool) -> Result<(), ApplyError> {
@@ -169,15 +179,13 @@ fn run(program: &str, arguments: &[&str], input: &str) -> Result<String, ApplyEr
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::Config;
-    use crate::plan::plan;
 
     #[test]
     fn what_an_earlier_run_left_is_removed_and_other_rules_stay() {
         let present = "*nat\n:PREROUTING ACCEPT [0:0]\n:ISTIO_OUTPUT - [0:0]\n\
             -A PREROUTING -p tcp -j ISTIO_INBOUND\n-A PREROUTING -p udp -j ACCEPT\n\
             -A ISTIO_OUTPUT -j RETURN\nCOMMIT\n";
-        let removed = removal(present, &plan(&Config::default()).v4);
+        let removed = removal(present);
         let expected = [
             "-D PREROUTING -p tcp -j ISTIO_INBOUND",
             "-F ISTIO_OUTPUT",

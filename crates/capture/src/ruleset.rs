@@ -52,6 +52,12 @@ pub struct Rule {
     pub arguments: String,
 }
 
+impl Rule {
+    pub(crate) fn is_in_built_in_chain(&self) -> bool {
+        BUILT_IN_CHAINS.contains(&self.chain.as_str())
+    }
+}
+
 /// Chains that the kernel provides; all others must be created first.
 const BUILT_IN_CHAINS: [&str; 5] = ["PREROUTING", "INPUT", "FORWARD", "OUTPUT", "POSTROUTING"];
 
