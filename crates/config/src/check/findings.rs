@@ -100,6 +100,62 @@ impl<'a> Findings<'a> {
         }
     }
 
+    /// Takes the text of a field below, if it was written, to have at least so many characters.
+    pub(crate) fn min_length(&mut self, field: &str, least: usize) {
+        let text = self
+            .written
+            .and_then(|value| value.get(field))
+            .and_then(Value::as_str);
+        if text.is_some_and(|text| text.chars().count() < least) {
+            self.field(field, |findings| findings.too_short(least));
+        }
+    }
+
+    /// The text right here must have at least so many characters, and has not.
+    pub(crate) fn too_short(&mut self, least: usize) {
+        let path = self.path.clone();
+        self.error(format!(
+            "Invalid value: \"\": {path} in body should be at least {least} chars long"
+        ));
+    }
+
+    /// Takes the text of a field below to have at most so many characters.
+    pub(crate) fn max_length(&mut self, field: &str, text: &str, most: usize) {
+        if text.chars().count() > most {
+            self.error_at(
+                field,
+                format!("Too long: may not be more than {most} bytes"),
+            );
+        }
+    }
+
+    /// Takes a list below to have at most so many items.
+    pub(crate) fn max_items(&mut self, field: &str, items: usize, most: usize) {
+        if items > most {
+            self.error_at(
+                field,
+                format!("Too many: {items}: must have at most {most} items"),
+            );
+        }
+    }
+
+    /// Takes the texts of a list below to be there.
+    pub(crate) fn no_empty_texts<T: AsRef<str>>(&mut self, field: &str, texts: &[T]) {
+        self.each(field, texts, |findings, text| {
+            if text.as_ref().is_empty() {
+                findings.too_short(1);
+            }
+        });
+    }
+
+    /// The text right here must match a pattern, and does not.
+    pub(crate) fn no_match(&mut self, text: &str, pattern: &str) {
+        let path = self.path.clone();
+        self.error(format!(
+            "Invalid value: \"{text}\": {path} in body should match '{pattern}'"
+        ));
+    }
+
     /// Whether a field below was written, even if with its default.
     pub(crate) fn is_written(&self, field: &str) -> bool {
         self.written.is_some_and(|value| value.get(field).is_some())

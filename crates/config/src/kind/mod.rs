@@ -3,7 +3,6 @@
 //! In: `apiVersion` and `kind` of an object. Out: the `Kind`, and its typed `Spec`.
 
 pub mod authorization_policy;
-mod content;
 pub mod destination_rule;
 pub mod envoy_filter;
 pub mod gateway;

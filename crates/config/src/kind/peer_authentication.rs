@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
+use crate::check::{Findings, address, scope};
+use crate::parse::Body;
 use crate::value::LabelSelector;
 
 /// The mode of a mesh, a namespace or a workload.
@@ -39,4 +41,31 @@ pub enum MutualTlsMode {
     Permissive,
     /// Mutual TLS only.
     Strict,
+}
+
+impl Body for PeerAuthentication {
+    const STRICT: bool = true;
+
+    fn check(&self, findings: &mut Findings<'_>) {
+        scope::selector(findings, self.selector.as_ref());
+        if !findings.is_written("portLevelMtls") {
+            return;
+        }
+        if self.port_level_mtls.is_empty() {
+            findings.error_at(
+                "portLevelMtls",
+                "Invalid value: 0: spec.portLevelMtls in body should have at least 1 properties",
+            );
+        }
+        if self
+            .selector
+            .as_ref()
+            .is_none_or(|selector| selector.match_labels.is_empty())
+        {
+            findings.error("Invalid value: \"object\": portLevelMtls requires selector");
+        }
+        for port in self.port_level_mtls.keys() {
+            findings.rule("portLevelMtls", address::port(*port));
+        }
+    }
 }

@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use ferromesh_types::Str;
 use serde::Deserialize;
 
+use crate::check::{Findings, scope};
+use crate::parse::Body;
 use crate::value::LabelSelector;
 
 /// Settings for some proxies.
@@ -27,4 +29,26 @@ pub struct ProxyConfig {
 pub struct ProxyImage {
     /// `default`, `debug` or `distroless`.
     pub image_type: Str,
+}
+
+impl Body for ProxyConfig {
+    const STRICT: bool = true;
+
+    fn check(&self, findings: &mut Findings<'_>) {
+        scope::selector(findings, self.selector.as_ref());
+        if self.concurrency.is_some_and(|threads| threads < 0) {
+            findings.error_at(
+                "concurrency",
+                "Invalid value: spec.concurrency in body should be greater than or equal to 0",
+            );
+        }
+        findings.field("environmentVariables", |findings| {
+            for (name, value) in &self.environment_variables {
+                if name.is_empty() {
+                    findings.error("Invalid value: \"object\": key must not be empty");
+                }
+                findings.max_length(name, value, 2048);
+            }
+        });
+    }
 }

@@ -3,6 +3,8 @@
 use ferromesh_types::Str;
 use serde::Deserialize;
 
+use crate::check::{Findings, scope, text};
+use crate::parse::Body;
 use crate::value::{Duration, LabelSelector, PolicyTargetReference};
 
 /// Rules for the tokens of requests.
@@ -83,4 +85,79 @@ pub enum Presence {
     Optional,
     /// Yes.
     Required,
+}
+
+/// Names of headers in this API.
+const HEADER_PATTERN: &str = "^[-_A-Za-z0-9]+$";
+
+impl Body for RequestAuthentication {
+    const STRICT: bool = true;
+
+    fn check(&self, findings: &mut Findings<'_>) {
+        scope::policy_target(
+            findings,
+            self.selector.as_ref(),
+            self.target_ref.as_ref(),
+            &self.target_refs,
+        );
+        findings.max_items("jwtRules", self.jwt_rules.len(), 4096);
+        findings.each("jwtRules", &self.jwt_rules, jwt_rule);
+    }
+}
+
+fn jwt_rule(findings: &mut Findings<'_>, rule: &JwtRule) {
+    findings.required("issuer", findings.is_written("issuer"));
+    findings.min_length("issuer", 1);
+    findings.no_empty_texts("audiences", &rule.audiences);
+    if findings.count_written(&["jwksUri", "jwks_uri", "jwks"]) > 1 {
+        findings.error("Invalid value: \"object\": only one of jwks or jwksUri can be set");
+    }
+    for field in ["jwksUri", "jwks_uri"] {
+        findings.min_length(field, 1);
+        findings.max_length(field, &rule.jwks_uri, 2048);
+        let scheme = text::url_scheme(&rule.jwks_uri);
+        let good = matches!(scheme.as_deref(), Some("http" | "https"));
+        if findings.is_written(field) && !rule.jwks_uri.is_empty() && !good {
+            findings.error_at(
+                field,
+                "Invalid value: \"string\": url must have scheme http:// or https://",
+            );
+        }
+    }
+    findings.each("fromHeaders", &rule.from_headers, |findings, header| {
+        findings.required("name", findings.is_written("name"));
+        findings.min_length("name", 1);
+        if !header.name.is_empty() {
+            findings.rule("name", text::header_name(&header.name));
+        }
+    });
+    findings.no_empty_texts("fromParams", &rule.from_params);
+    findings.no_empty_texts("fromCookies", &rule.from_cookies);
+    findings.no_empty_texts("spaceDelimitedClaims", &rule.space_delimited_claims);
+    findings.max_items(
+        "spaceDelimitedClaims",
+        rule.space_delimited_claims.len(),
+        64,
+    );
+    findings.each(
+        "outputClaimToHeaders",
+        &rule.output_claim_to_headers,
+        claim_to_header,
+    );
+    if let Some(timeout) = rule.timeout {
+        findings.rule("timeout", text::duration(timeout));
+    }
+}
+
+fn claim_to_header(findings: &mut Findings<'_>, row: &ClaimToHeader) {
+    findings.required("header", findings.is_written("header"));
+    findings.required("claim", findings.is_written("claim"));
+    findings.min_length("header", 1);
+    findings.min_length("claim", 1);
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'_';
+    if !row.header.is_empty() && !row.header.bytes().all(plain) {
+        findings.field("header", |findings| {
+            findings.no_match(&row.header, HEADER_PATTERN);
+        });
+    }
 }

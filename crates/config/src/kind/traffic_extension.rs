@@ -5,8 +5,10 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::wasm_plugin::{
-    FailStrategy, PluginPhase, PluginType, PullPolicy, TrafficSelector, VmConfig,
+    self, FailStrategy, PluginPhase, PluginType, PullPolicy, TrafficSelector, VmConfig,
 };
+use crate::check::{Findings, scope};
+use crate::parse::Body;
 use crate::value::{LabelSelector, PolicyTargetReference};
 
 /// A filter and where it runs. Exactly one of `wasm` and `lua` is set.
@@ -61,4 +63,38 @@ pub struct WasmConfig {
 pub struct LuaConfig {
     /// The script.
     pub inline_code: Str,
+}
+
+/// The longest script.
+const LONGEST_SCRIPT: usize = 65_536;
+
+impl Body for TrafficExtension {
+    const STRICT: bool = true;
+
+    fn check(&self, findings: &mut Findings<'_>) {
+        scope::policy_target(findings, self.selector.as_ref(), None, &self.target_refs);
+        if self.wasm.is_some() == self.lua.is_some() {
+            findings.error("Invalid value: \"object\": exactly one of wasm or lua must be set");
+        }
+        findings.some("wasm", self.wasm.as_ref(), |findings, wasm| {
+            wasm_plugin::module(
+                findings,
+                &wasm.url,
+                &wasm.sha256,
+                &wasm.image_pull_secret,
+                &wasm.plugin_name,
+            );
+            findings.some(
+                "vmConfig",
+                wasm.vm_config.as_ref(),
+                wasm_plugin::virtual_machine,
+            );
+        });
+        findings.some("lua", self.lua.as_ref(), |findings, lua| {
+            findings.required("inlineCode", findings.is_written("inlineCode"));
+            findings.min_length("inlineCode", 1);
+            findings.max_length("inlineCode", &lua.inline_code, LONGEST_SCRIPT);
+        });
+        findings.each("match", &self.r#match, wasm_plugin::traffic);
+    }
 }

@@ -4,6 +4,8 @@ use ferromesh_types::Str;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
+use crate::check::{Findings, address, scope, text};
+use crate::parse::Body;
 use crate::value::{LabelSelector, PolicyTargetReference, WorkloadMode};
 
 /// A plugin and where it runs.
@@ -150,4 +152,109 @@ pub struct TrafficSelector {
 pub struct PortNumber {
     /// The number.
     pub number: u16,
+}
+
+impl Body for WasmPlugin {
+    const STRICT: bool = true;
+
+    fn check(&self, findings: &mut Findings<'_>) {
+        scope::policy_target(
+            findings,
+            self.selector.as_ref(),
+            self.target_ref.as_ref(),
+            &self.target_refs,
+        );
+        module(
+            findings,
+            &self.url,
+            &self.sha256,
+            &self.image_pull_secret,
+            &self.plugin_name,
+        );
+        findings.some("vmConfig", self.vm_config.as_ref(), virtual_machine);
+        findings.each("match", &self.r#match, traffic);
+    }
+}
+
+/// The rules of a module's place, checksum and names.
+pub(crate) fn module(
+    findings: &mut Findings<'_>,
+    url: &str,
+    sha256: &str,
+    image_pull_secret: &str,
+    plugin_name: &str,
+) {
+    findings.required("url", findings.is_written("url"));
+    findings.min_length("url", 1);
+    if !url.is_empty() && !is_module_url(url) {
+        findings.error_at(
+            "url",
+            "Invalid value: \"string\": url must have schema one of [http, https, file, oci]",
+        );
+    }
+    let hex = |b: u8| b.is_ascii_digit() || (b'a'..=b'f').contains(&b);
+    if !sha256.is_empty() && (sha256.len() != 64 || !sha256.bytes().all(hex)) {
+        findings.field("sha256", |findings| {
+            findings.no_match(sha256, "(^$|^[a-f0-9]{64}$)");
+        });
+    }
+    findings.min_length("imagePullSecret", 1);
+    findings.max_length("imagePullSecret", image_pull_secret, 253);
+    findings.min_length("pluginName", 1);
+    findings.max_length("pluginName", plugin_name, 256);
+}
+
+/// With one of the schemes, or without a scheme: then it names an image.
+fn is_module_url(url: &str) -> bool {
+    match url.split_once("://") {
+        Some(_) => matches!(
+            text::url_scheme(url).as_deref(),
+            Some("http" | "https" | "file" | "oci")
+        ),
+        None => text::url_scheme(&format!("http://{url}")).is_some() && !url.starts_with('#'),
+    }
+}
+
+/// The rules of the environment.
+pub(crate) fn virtual_machine(findings: &mut Findings<'_>, vm: &VmConfig) {
+    findings.max_items("env", vm.env.len(), 256);
+    findings.each("env", &vm.env, |findings, variable| {
+        findings.required("name", findings.is_written("name"));
+        findings.min_length("name", 1);
+        findings.max_length("name", &variable.name, 256);
+        findings.max_length("value", &variable.value, 2048);
+        if variable.value_from == EnvValueSource::Host && findings.is_written("value") {
+            findings
+                .error("Invalid value: \"object\": value may only be set when valueFrom is INLINE");
+        }
+    });
+    for (index, variable) in vm.env.iter().enumerate() {
+        if vm.env[..index]
+            .iter()
+            .any(|other| other.name == variable.name)
+        {
+            findings.error_at(
+                &format!("env[{index}]"),
+                format!("Duplicate value: {{\"name\":\"{}\"}}", variable.name),
+            );
+        }
+    }
+}
+
+/// The rules of a traffic selector.
+pub(crate) fn traffic(findings: &mut Findings<'_>, selector: &TrafficSelector) {
+    findings.each("ports", &selector.ports, |findings, port| {
+        findings.required("number", findings.is_written("number"));
+        if findings.is_written("number") {
+            findings.rule("number", address::port(port.number));
+        }
+    });
+    for (index, port) in selector.ports.iter().enumerate() {
+        if selector.ports[..index].contains(port) {
+            findings.error_at(
+                &format!("ports[{index}]"),
+                format!("Duplicate value: {{\"number\":{}}}", port.number),
+            );
+        }
+    }
 }

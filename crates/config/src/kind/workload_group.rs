@@ -3,7 +3,9 @@
 use ferromesh_types::{Labels, Str};
 use serde::Deserialize;
 
-use super::workload_entry::WorkloadEntry;
+use super::workload_entry::{self, Address, WorkloadEntry};
+use crate::check::{Findings, address, name};
+use crate::parse::Body;
 
 /// A template with a probe.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
@@ -103,4 +105,68 @@ pub struct GrpcProbe {
     pub port: u16,
     /// The service that is asked for.
     pub service: Option<Str>,
+}
+
+impl Body for WorkloadGroup {
+    const STRICT: bool = true;
+
+    fn check(&self, findings: &mut Findings<'_>) {
+        match &self.template {
+            None => findings.required("template", false),
+            Some(template) => findings.field("template", |findings| {
+                workload_entry::check(findings, template, Address::Open);
+            }),
+        }
+        findings.field("metadata", |findings| {
+            findings.field("labels", |findings| {
+                for (key, value) in self.metadata.labels.iter() {
+                    findings.rule_here(name::label_key(key));
+                    findings.rule(key, name::label_value(value));
+                }
+            });
+        });
+        findings.some("probe", self.probe.as_ref(), probe);
+    }
+}
+
+/// The rules of a probe.
+fn probe(findings: &mut Findings<'_>, probe: &ReadinessProbe) {
+    findings.at_most_one(&["httpGet", "tcpSocket", "exec", "grpc"]);
+    findings.some("httpGet", probe.http_get.as_ref(), |findings, http| {
+        findings.required("port", findings.is_written("port"));
+        if findings.is_written("port") {
+            findings.rule("port", address::port(http.port));
+        }
+        if !matches!(http.scheme.as_str(), "" | "HTTP" | "HTTPS") {
+            findings.error_at(
+                "scheme",
+                "Invalid value: \"string\": scheme must be one of [HTTP, HTTPS]",
+            );
+        }
+        findings.each("httpHeaders", &http.http_headers, |findings, header| {
+            let plain = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'_';
+            if findings.is_written("name")
+                && (header.name.is_empty() || !header.name.bytes().all(plain))
+            {
+                findings.field("name", |findings| {
+                    findings.no_match(&header.name, "^[-_A-Za-z0-9]+$");
+                });
+            }
+        });
+    });
+    findings.some("tcpSocket", probe.tcp_socket.as_ref(), |findings, tcp| {
+        findings.required("port", findings.is_written("port"));
+        if findings.is_written("port") {
+            findings.rule("port", address::port(tcp.port));
+        }
+    });
+    findings.some("exec", probe.exec.as_ref(), |findings, exec| {
+        findings.required("command", findings.is_written("command"));
+        findings.no_empty_texts("command", &exec.command);
+    });
+    findings.some("grpc", probe.grpc.as_ref(), |findings, grpc| {
+        if findings.is_written("port") {
+            findings.rule("port", address::port(grpc.port));
+        }
+    });
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use ferromesh_types::{ResourceKey, Str};
 use serde_json::Value;
 
-use super::envelope::{guess_key, kind_of, meta_of, unknown_top_field};
+use super::envelope::{guess_key, kind_of, meta_of, name_with_capitals, unknown_top_field};
 use crate::check::Finding;
 use crate::effect;
 use crate::kind::{Kind, Spec};
@@ -148,7 +148,8 @@ impl Reader<'_> {
         if let Some(finding) = unknown_top_field(json, kind) {
             return Err(vec![finding]);
         }
-        let (spec, found) = kind.parse(json)?;
+        let (spec, mut found) = kind.parse(json)?;
+        found.extend(name_with_capitals(&meta));
         Ok((meta, spec, found))
     }
 

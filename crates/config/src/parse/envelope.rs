@@ -69,8 +69,16 @@ pub(crate) fn meta_of(object: &Value, kind: Kind) -> Result<ObjectMeta, Finding>
             "Required value: name is required",
         ));
     }
-    if let Err(message) = name::object_name(&meta.name) {
-        return Err(Finding::error("metadata.name", message));
+    // Nothing of the mesh depends on the case of its own objects' names; pods and services become
+    // host names.
+    let lower = if kind.is_istio() {
+        meta.name.to_ascii_lowercase()
+    } else {
+        meta.name.to_string()
+    };
+    if name::object_name(&lower).is_err() {
+        name::object_name(&meta.name)
+            .map_err(|message| Finding::error("metadata.name", message))?;
     }
     if !kind.is_namespaced() {
         meta.namespace = Namespace::default();
@@ -99,5 +107,14 @@ pub(crate) fn unknown_top_field(object: &Value, kind: Kind) -> Option<Finding> {
         ),
         field: field.clone(),
         code: Code::UnknownField,
+    })
+}
+
+/// A name that is in force here and that an API server refuses.
+pub(crate) fn name_with_capitals(meta: &ObjectMeta) -> Option<Finding> {
+    name::object_name(&meta.name).err().map(|message| Finding {
+        severity: Severity::Warning,
+        code: Code::Suspicious,
+        ..Finding::error("metadata.name", format!("{message}; Kubernetes refuses it"))
     })
 }

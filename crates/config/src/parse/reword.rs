@@ -67,7 +67,10 @@ fn out_of_range(rest: &str) -> String {
         .unwrap_or((rest, "another value"));
     let found = found.replace('`', "");
     match expected {
-        "u16" => format!("Invalid value: {found}: port must be between 1-65535"),
+        "u16" => format!(
+            "Invalid value: \"integer\": port must be between 1-65535, not {}",
+            found.trim_start_matches("integer ")
+        ),
         _ => format!("Invalid value: {found} must be {}", name_of_type(expected)),
     }
 }
@@ -136,7 +139,7 @@ mod tests {
         );
         assert_eq!(
             text("invalid value: integer `99999`, expected u16"),
-            "Invalid value: integer 99999: port must be between 1-65535"
+            "Invalid value: \"integer\": port must be between 1-65535, not 99999"
         );
         assert_eq!(
             text("invalid type: string \"a\", expected u32"),

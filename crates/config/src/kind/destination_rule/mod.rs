@@ -1,5 +1,6 @@
 //! `DestinationRule`: what happens after routing: subsets, balancing, pools, ejection, TLS.
 
+pub(crate) mod check;
 mod connection_pool;
 mod load_balancer;
 mod tls;

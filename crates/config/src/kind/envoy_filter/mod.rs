@@ -1,5 +1,6 @@
 //! `EnvoyFilter`: patches of the generated xDS resources.
 
+mod check;
 mod matches;
 
 use serde::Deserialize;

@@ -1,5 +1,6 @@
 //! `Gateway`: the ports that a gateway workload opens, and for which hosts.
 
+pub(crate) mod check;
 mod tls;
 
 use ferromesh_types::{Protocol, Selector, Str};

@@ -2,9 +2,11 @@
 //!
 //! The protocol sections live in `http` and `layer4`; `check` holds the rules beyond the types.
 
+mod check;
 mod fault;
 mod http;
 mod http_action;
+mod http_check;
 mod layer4;
 
 use ferromesh_types::{Hostname, Str};

@@ -1,11 +1,13 @@
 //! `Sidecar`: what a sidecar listens on and which services it knows.
 
 use ferromesh_types::Str;
+mod check;
+
 use serde::Deserialize;
 
-use super::destination_rule::ConnectionPoolSettings;
-use super::gateway::{ServerPort, ServerTlsSettings};
-use super::virtual_service::Destination;
+use crate::kind::destination_rule::ConnectionPoolSettings;
+use crate::kind::gateway::{ServerPort, ServerTlsSettings};
+use crate::kind::virtual_service::Destination;
 use crate::value::WorkloadLabels;
 
 /// The scope of some sidecars.

@@ -1,5 +1,7 @@
 //! `Telemetry`: metrics, access logs and traces of workloads.
 
+mod check;
+
 use std::collections::BTreeMap;
 
 use ferromesh_types::Str;

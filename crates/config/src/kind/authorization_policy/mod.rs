@@ -1,6 +1,8 @@
 //! `AuthorizationPolicy`: who may call what.
 
 use ferromesh_types::Str;
+mod check;
+
 use serde::Deserialize;
 
 use crate::value::{LabelSelector, PolicyTargetReference};

@@ -1,9 +1,11 @@
 //! `ServiceEntry`: a service that the platform does not know.
 
 use ferromesh_types::{Hostname, Protocol, Str};
+mod check;
+
 use serde::Deserialize;
 
-use super::workload_entry::WorkloadEntry;
+use crate::kind::workload_entry::WorkloadEntry;
 use crate::value::WorkloadLabels;
 
 /// A service with its hosts, ports and endpoints.
