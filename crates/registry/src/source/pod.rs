@@ -80,10 +80,12 @@ pub(crate) fn workload(
     })
 }
 
+/// A pod that reports no conditions at all is not run by a kubelet; its address is all there is to
+/// know, and it counts as ready.
 fn health(object: &Object, pod: &Pod) -> Health {
     if object.meta.deletion_timestamp.is_some() {
         Health::Terminating
-    } else if pod.is_ready() {
+    } else if pod.is_ready() || pod.status.conditions.is_empty() {
         Health::Healthy
     } else {
         Health::Unhealthy
