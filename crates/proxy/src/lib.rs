@@ -8,3 +8,4 @@ pub mod access_log;
 pub mod cluster;
 pub mod compiled;
 pub mod stats;
+pub mod xds;

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use ferromesh_route::RouteTable;
 use ferromesh_types::Str;
 
@@ -109,8 +108,6 @@ pub enum HttpFilter {
     AlpnOverride(Arc<AlpnOverride>),
     /// Keeps Istio's peer metadata headers inside the mesh.
     PeerMetadata(PeerMetadata),
-    /// Answers gRPC-Web clients.
-    GrpcWeb,
 }
 
 /// Application protocols to offer upstream, by the protocol that is spoken upstream. Empty keeps
@@ -118,11 +115,11 @@ pub enum HttpFilter {
 #[derive(Clone, Debug, Default)]
 pub struct AlpnOverride {
     /// For HTTP/1.0.
-    pub http10: Vec<Bytes>,
+    pub http10: Vec<Str>,
     /// For HTTP/1.1.
-    pub http11: Vec<Bytes>,
+    pub http11: Vec<Str>,
     /// For HTTP/2.
-    pub http2: Vec<Bytes>,
+    pub http2: Vec<Str>,
 }
 
 /// What happens to `x-envoy-peer-metadata` and `x-envoy-peer-metadata-id`. We do not send them (an

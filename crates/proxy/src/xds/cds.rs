@@ -1,0 +1,400 @@
+//! Clusters (CDS).
+
+use std::mem::take;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ferromesh_proto::envoy::config::cluster::v3 as pb;
+use ferromesh_proto::envoy::config::cluster::v3::cluster as detail;
+use ferromesh_proto::envoy::config::core::v3 as core;
+use ferromesh_proto::envoy::config::core::v3::RoutingPriority;
+use ferromesh_proto::envoy::config::endpoint::v3::ClusterLoadAssignment;
+use ferromesh_proto::{any, structs, type_url};
+use ferromesh_runtime::Publisher;
+use ferromesh_types::Str;
+
+use super::context::{Compiled, Compiler, Context};
+use super::fields::{
+    Source, config_source, duration, flag, metadata_object, number, port, socket_address,
+    text_member,
+};
+use super::refusal::{At, Refusal, nothing_left};
+use super::transport::AutoNames;
+use super::{eds, transport, upstream_http};
+use crate::cluster::{CircuitBreakers, LbPolicy, OriginalDestinations, SetSettings, Thresholds};
+use crate::compiled::{Cluster, Discovery, TcpKeepalive, TransportMatch, Transports};
+use crate::stats::ClusterStats;
+
+/// Envoy's default for making a connection.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// A cluster with the endpoints that come with it.
+#[derive(Debug)]
+pub struct ClusterWithEndpoints {
+    /// The cluster; its endpoint set is filled for static clusters, else empty.
+    pub cluster: Cluster,
+    /// The assignment of static clusters.
+    pub assignment: Option<ClusterLoadAssignment>,
+}
+
+/// Compiles a cluster.
+pub fn compile(
+    value: pb::Cluster,
+    compiler: &Compiler,
+) -> Result<Compiled<ClusterWithEndpoints>, Refusal> {
+    let mut context = Context::new(compiler);
+    let cluster = cluster(value, &mut context)?;
+    Ok(context.finish(cluster))
+}
+
+fn cluster(
+    mut value: pb::Cluster,
+    context: &mut Context<'_>,
+) -> Result<ClusterWithEndpoints, Refusal> {
+    let name = Str::from(take(&mut value.name));
+    if name.is_empty() {
+        return Err(Refusal::field("name", "is needed"));
+    }
+    let observability_name = match take(&mut value.alt_stat_name) {
+        alternative if alternative.is_empty() => name.clone(),
+        alternative => alternative.into(),
+    };
+    let http = upstream_http::compile(&mut value)?;
+    let transports = transports(&mut value, http.auto_names, context)?;
+    let lb = load_balancing(&mut value, context)?;
+    let set_settings = set_settings(&mut value, &name)?;
+    let close_on_change = value
+        .common_lb_config
+        .take()
+        .is_some_and(|common| common.close_connections_on_host_set_change);
+    let (discovery, assignment) = discovery(&mut value, &name, lb)?;
+    let metadata = metadata_object(value.metadata.take().as_ref(), "istio");
+    let prefix = format!("cluster.{observability_name}.");
+    let cluster = Cluster {
+        discovery,
+        lb,
+        set_settings,
+        connect_timeout: value
+            .connect_timeout
+            .take()
+            .map(duration)
+            .transpose()
+            .at("connect_timeout")?
+            .unwrap_or(CONNECT_TIMEOUT),
+        http: http.protocol,
+        connections: http.connections,
+        transports,
+        circuit_breakers: circuit_breakers(value.circuit_breakers.take(), context)?,
+        bind_source: bind_source(value.upstream_bind_config.take())?,
+        tcp_keepalive: tcp_keepalive(value.upstream_connection_options.take())?,
+        alpn_override_allowed: text_member(&metadata, "alpn_override") != "false",
+        mesh_external: metadata.get("external") == Some(&serde_json::Value::Bool(true)),
+        service: service(&metadata),
+        close_connections_on_host_removal: close_on_change,
+        endpoints: Publisher::new(crate::cluster::EndpointSet::default()),
+        original_destinations: OriginalDestinations::default(),
+        stats: ClusterStats::new(&context.compiler.stats, &prefix),
+        observability_name,
+        name,
+    };
+    filters(take(&mut value.filters))?;
+    without_effect(&mut value, context);
+    nothing_left(&value)?;
+    let assignment = assignment.filter(|_| cluster.discovery == Discovery::Static);
+    if let Some(assignment) = &assignment {
+        let set = eds::compile(assignment.clone(), "", &cluster, None).at("load_assignment")?;
+        cluster.endpoints.publish(Arc::new(set));
+    }
+    Ok(ClusterWithEndpoints {
+        cluster,
+        assignment,
+    })
+}
+
+/// Fields that change numbers or timing only, and what is on the way.
+fn without_effect(value: &mut pb::Cluster, context: &mut Context<'_>) {
+    value.cleanup_interval = None;
+    value.stats_matcher = None;
+    value.track_cluster_stats = None;
+    value.track_timeout_budgets = false;
+    value.close_connections_on_host_health_failure = false;
+    value.ignore_health_on_host_removal = false;
+    value.wait_for_warm_on_init = None;
+    value.typed_dns_resolver_config = None;
+    value.dns_jitter = None;
+    value.dns_failure_refresh_rate = None;
+    if value.outlier_detection.take().is_some() {
+        context.without_effect("outlier_detection");
+    }
+}
+
+/// The cluster filters that are accepted: metadata exchange, which is never negotiated.
+fn filters(filters: Vec<pb::Filter>) -> Result<(), Refusal> {
+    for (index, filter) in filters.into_iter().enumerate() {
+        let config = filter.typed_config.unwrap_or_default();
+        let resolved = any::resolve(&config)
+            .at("typed_config")
+            .at_index("filters", index)?;
+        let name = type_url::message_name(&resolved.type_url);
+        if name != "envoy.tcp.metadataexchange.config.MetadataExchange" {
+            let reason = format!("the cluster filter {name} is not supported");
+            return Err(Refusal::field("typed_config", reason)).at_index("filters", index);
+        }
+    }
+    Ok(())
+}
+
+fn service(metadata: &serde_json::Map<String, serde_json::Value>) -> Option<(Str, Str, Str)> {
+    let first = metadata.get("services")?.as_array()?.first()?.as_object()?;
+    let member = |name| text_member(first, name);
+    Some((member("host"), member("name"), member("namespace")))
+}
+
+fn transports(
+    value: &mut pb::Cluster,
+    auto: AutoNames,
+    context: &mut Context<'_>,
+) -> Result<Transports, Refusal> {
+    let mut matches = Vec::new();
+    let list = take(&mut value.transport_socket_matches);
+    for (index, each) in list.into_iter().enumerate() {
+        let transport = transport::upstream(each.transport_socket, auto, context)
+            .at("transport_socket")
+            .at_index("transport_socket_matches", index)?;
+        let criteria = each.r#match.as_ref().map(structs::to_json);
+        let criteria = match criteria {
+            Some(serde_json::Value::Object(object)) => object,
+            _ => serde_json::Map::new(),
+        };
+        matches.push(TransportMatch {
+            name: each.name.into(),
+            criteria: criteria
+                .into_iter()
+                .map(|(key, value)| (key.into(), value))
+                .collect(),
+            transport: Arc::new(transport),
+        });
+    }
+    let socket = value.transport_socket.take();
+    let fallback = transport::upstream(socket, auto, context).at("transport_socket")?;
+    Ok(Transports {
+        matches,
+        fallback: Arc::new(fallback),
+    })
+}
+
+fn load_balancing(value: &mut pb::Cluster, context: &mut Context<'_>) -> Result<LbPolicy, Refusal> {
+    let config = value.lb_config.take();
+    let policy = match value.lb_policy() {
+        detail::LbPolicy::RoundRobin => LbPolicy::RoundRobin,
+        detail::LbPolicy::LeastRequest => LbPolicy::LeastRequest {
+            choices: match &config {
+                Some(detail::LbConfig::LeastRequestLbConfig(config)) => {
+                    number(config.choice_count).unwrap_or(2).max(2)
+                }
+                _ => 2,
+            },
+        },
+        detail::LbPolicy::Random => LbPolicy::Random,
+        detail::LbPolicy::RingHash => LbPolicy::RingHash {
+            minimum_size: match &config {
+                Some(detail::LbConfig::RingHashLbConfig(config)) => {
+                    config.minimum_ring_size.map_or(1024, |size| size.value)
+                }
+                _ => 1024,
+            },
+        },
+        detail::LbPolicy::Maglev => LbPolicy::Maglev {
+            table_size: match &config {
+                Some(detail::LbConfig::MaglevLbConfig(config)) => {
+                    config.table_size.map_or(65_537, |size| size.value)
+                }
+                _ => 65_537,
+            },
+        },
+        detail::LbPolicy::ClusterProvided => LbPolicy::OriginalDestination,
+        detail::LbPolicy::LoadBalancingPolicyConfig => {
+            return Err(Refusal::field("load_balancing_policy", "is not supported"));
+        }
+    };
+    value.lb_policy = 0;
+    let slow_start = match &config {
+        Some(detail::LbConfig::LeastRequestLbConfig(config)) => config.slow_start_config.is_some(),
+        Some(detail::LbConfig::RoundRobinLbConfig(config)) => config.slow_start_config.is_some(),
+        _ => false,
+    };
+    if slow_start {
+        context.without_effect("slow_start_config");
+    }
+    // The port of ORIGINAL_DST clusters is read with their discovery type.
+    value.lb_config = config.filter(|c| matches!(c, detail::LbConfig::OriginalDstLbConfig(_)));
+    Ok(policy)
+}
+
+fn set_settings(value: &mut pb::Cluster, name: &str) -> Result<SetSettings, Refusal> {
+    let mut settings = SetSettings {
+        // Proxies with the same config must not all begin with the same endpoint.
+        seed: fastrand::usize(..),
+        ..SetSettings::default()
+    };
+    let Some(common) = &value.common_lb_config else {
+        return Ok(settings);
+    };
+    if let Some(threshold) = &common.healthy_panic_threshold {
+        settings.panic_threshold = threshold.value.clamp(0.0, 100.0) as u32;
+    }
+    settings.locality_weighted = matches!(
+        common.locality_config_specifier,
+        Some(detail::common_lb_config::LocalityConfigSpecifier::LocalityWeightedLbConfig(_))
+    );
+    if common.consistent_hashing_lb_config.is_some() {
+        let reason = format!("is not supported (cluster {name})");
+        return Err(Refusal::field(
+            "common_lb_config.consistent_hashing_lb_config",
+            reason,
+        ));
+    }
+    Ok(settings)
+}
+
+fn discovery(
+    value: &mut pb::Cluster,
+    name: &Str,
+    lb: LbPolicy,
+) -> Result<(Discovery, Option<ClusterLoadAssignment>), Refusal> {
+    let kind = match value.cluster_discovery_type.take() {
+        None => detail::DiscoveryType::Static,
+        Some(detail::ClusterDiscoveryType::Type(kind)) => detail::DiscoveryType::try_from(kind)
+            .map_err(|_| Refusal::field("type", format!("{kind} is not known")))?,
+        Some(detail::ClusterDiscoveryType::ClusterType(custom)) => {
+            let reason = format!("{} is not supported", custom.name);
+            return Err(Refusal::field("cluster_type", reason));
+        }
+    };
+    let lb_config = value.lb_config.take();
+    let eds = value.eds_cluster_config.take();
+    let assignment = value.load_assignment.take();
+    let dns = eds::DnsFields {
+        refresh: value.dns_refresh_rate.take(),
+        respect_ttl: take(&mut value.respect_dns_ttl),
+        family: value.dns_lookup_family(),
+    };
+    value.dns_lookup_family = 0;
+    let discovery = match kind {
+        detail::DiscoveryType::Static => Discovery::Static,
+        detail::DiscoveryType::Eds => Discovery::Eds {
+            service_name: eds_service_name(eds, name).at("eds_cluster_config")?,
+        },
+        detail::DiscoveryType::StrictDns => {
+            let settings = eds::dns(assignment.clone(), &dns).at("load_assignment")?;
+            Discovery::StrictDns(settings)
+        }
+        detail::DiscoveryType::LogicalDns => {
+            let settings = eds::dns(assignment.clone(), &dns).at("load_assignment")?;
+            Discovery::LogicalDns(settings)
+        }
+        detail::DiscoveryType::OriginalDst => Discovery::OriginalDestination {
+            port_override: original_destination_port(lb_config).at("original_dst_lb_config")?,
+        },
+    };
+    let original = matches!(discovery, Discovery::OriginalDestination { .. });
+    if original != (lb == LbPolicy::OriginalDestination) {
+        let reason = "CLUSTER_PROVIDED belongs to clusters of type ORIGINAL_DST, and only to them";
+        return Err(Refusal::field("lb_policy", reason));
+    }
+    Ok((discovery, assignment))
+}
+
+fn eds_service_name(config: Option<detail::EdsClusterConfig>, name: &Str) -> Result<Str, Refusal> {
+    let config = config.unwrap_or_default();
+    if config_source(config.eds_config.as_ref()).at("eds_config")? != Source::Ads {
+        let reason = "endpoints only come by the aggregated stream";
+        return Err(Refusal::field("eds_config", reason));
+    }
+    if config.service_name.is_empty() {
+        Ok(name.clone())
+    } else {
+        Ok(config.service_name.into())
+    }
+}
+
+fn original_destination_port(config: Option<detail::LbConfig>) -> Result<Option<u16>, Refusal> {
+    let Some(detail::LbConfig::OriginalDstLbConfig(config)) = config else {
+        return Ok(None);
+    };
+    if config.use_http_header {
+        return Err(Refusal::field("use_http_header", "is not supported"));
+    }
+    if config.metadata_key.is_some() {
+        return Err(Refusal::field("metadata_key", "is not supported"));
+    }
+    number(config.upstream_port_override)
+        .map(port)
+        .transpose()
+        .at("upstream_port_override")
+}
+
+fn circuit_breakers(
+    value: Option<pb::CircuitBreakers>,
+    context: &mut Context<'_>,
+) -> Result<CircuitBreakers, Refusal> {
+    let mut compiled = CircuitBreakers::default();
+    let value = value.unwrap_or_default();
+    if !value.per_host_thresholds.is_empty() {
+        let field = "circuit_breakers.per_host_thresholds";
+        return Err(Refusal::field(field, "is not supported"));
+    }
+    for each in value.thresholds {
+        if each.retry_budget.is_some() {
+            context.without_effect("circuit_breakers.thresholds.retry_budget");
+        }
+        if each.max_connection_pools.is_some() {
+            context.without_effect("circuit_breakers.thresholds.max_connection_pools");
+        }
+        let thresholds = Arc::new(Thresholds::new(
+            number(each.max_connections).unwrap_or(1024),
+            number(each.max_pending_requests).unwrap_or(1024),
+            number(each.max_requests).unwrap_or(1024),
+            number(each.max_retries).unwrap_or(3),
+        ));
+        match each.priority() {
+            RoutingPriority::Default => compiled.default = thresholds,
+            RoutingPriority::High => compiled.high = thresholds,
+        }
+    }
+    Ok(compiled)
+}
+
+fn bind_source(value: Option<core::BindConfig>) -> Result<Option<std::net::SocketAddr>, Refusal> {
+    let Some(mut value) = value else {
+        return Ok(None);
+    };
+    let field = "upstream_bind_config";
+    let source = value.source_address.take();
+    let source = source.as_ref().map(socket_address).transpose();
+    let source = source.at("source_address").at(field)?;
+    if !flag(value.freebind, false) {
+        value.freebind = None;
+    }
+    nothing_left(&value).at(field)?;
+    Ok(source)
+}
+
+fn tcp_keepalive(
+    value: Option<pb::UpstreamConnectionOptions>,
+) -> Result<Option<TcpKeepalive>, Refusal> {
+    let Some(mut value) = value else {
+        return Ok(None);
+    };
+    let keepalive = value.tcp_keepalive.take().map(|keepalive| {
+        let seconds = |value| number(value).map(|value| Duration::from_secs(value.into()));
+        TcpKeepalive {
+            probes: number(keepalive.keepalive_probes),
+            time: seconds(keepalive.keepalive_time),
+            interval: seconds(keepalive.keepalive_interval),
+        }
+    });
+    value.happy_eyeballs_config = None;
+    nothing_left(&value).at("upstream_connection_options")?;
+    Ok(keepalive)
+}

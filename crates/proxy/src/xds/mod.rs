@@ -1,0 +1,31 @@
+//! xDS resources to compiled config: decode, validate, compile. Nothing here touches live state.
+//!
+//! In: one protobuf resource. Out: its compiled form, or a [`Refusal`] that names the field. Every
+//! field is either understood, accepted by name as without effect, or refused; filters that decide
+//! about access are never skipped. Warming and publication are in `crate::snapshot`.
+
+// Control planes still send many fields that Envoy has deprecated; they have to be read.
+#![allow(deprecated)]
+
+mod access_logs;
+pub mod cds;
+mod context;
+pub mod eds;
+mod fields;
+mod header_edits;
+mod http_filters;
+mod http_manager;
+mod http_options;
+pub mod lds;
+mod listener_filters;
+mod matchers;
+mod network_filters;
+pub mod rds;
+mod refusal;
+mod route_action;
+pub mod sds;
+mod transport;
+mod upstream_http;
+
+pub use context::{Compiled, Compiler};
+pub use refusal::Refusal;

@@ -1,0 +1,141 @@
+//! Network filters: a table from type to compile function.
+//!
+//! The type decides, never the name: Istio uses one name for filters of three types. A filter that
+//! is in neither list is refused; what decides about access (RBAC, external authorization, Lua,
+//! Wasm) must never be skipped.
+
+use std::mem::take;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ferromesh_proto::envoy::config::listener::v3::Filter;
+use ferromesh_proto::envoy::config::listener::v3::filter::ConfigType;
+use ferromesh_proto::envoy::extensions::filters::network::direct_response::v3::Config as Direct;
+use ferromesh_proto::envoy::extensions::filters::network::tcp_proxy::v3 as tcp;
+use ferromesh_proto::envoy::r#type::v3::hash_policy::PolicySpecifier;
+use ferromesh_proto::google::protobuf::Any;
+use ferromesh_proto::{any, type_url};
+use ferromesh_route::weighted::WeightedClusters;
+use ferromesh_route::{ClusterChoice, WeightedCluster};
+
+use super::context::Context;
+use super::fields::{data, limit, number};
+use super::refusal::{At, Refusal, nothing_left};
+use super::{access_logs, http_manager};
+use crate::compiled::{NetworkFilter, TcpProxy, TerminalFilter};
+use crate::stats::TcpStats;
+
+/// Filters that only report or exchange what is reported: accepted, since traffic does not depend
+/// on them.
+const TELEMETRY: [&str; 2] = [
+    "stats.PluginConfig",
+    "envoy.tcp.metadataexchange.config.MetadataExchange",
+];
+
+/// Envoy's default idle timeout of a TCP proxy.
+const IDLE_TIMEOUT: Duration = Duration::from_hours(1);
+
+/// Compiles the filters of a chain: those that pass connections on, and the one that takes them.
+pub(super) fn compile(
+    filters: Vec<Filter>,
+    context: &mut Context<'_>,
+) -> Result<(Vec<NetworkFilter>, TerminalFilter), Refusal> {
+    let mut terminal = None;
+    for (index, filter) in filters.into_iter().enumerate() {
+        if terminal.is_some() {
+            let reason = "the filter before takes the connection, so this one would never run";
+            return Err(Refusal::new(reason)).at_index("filters", index);
+        }
+        let Some(ConfigType::TypedConfig(config)) = filter.config_type else {
+            let refusal = Refusal::field("typed_config", "is needed");
+            return Err(refusal).at_index("filters", index);
+        };
+        terminal = network_filter(&config, context)
+            .at("typed_config")
+            .at_index("filters", index)?;
+    }
+    let reason = "the last filter must take the connection (tcp_proxy, http_connection_manager)";
+    let terminal = terminal.ok_or_else(|| Refusal::field("filters", reason))?;
+    Ok((Vec::new(), terminal))
+}
+
+fn network_filter(
+    config: &Any,
+    context: &mut Context<'_>,
+) -> Result<Option<TerminalFilter>, Refusal> {
+    let resolved = any::resolve(config)?;
+    match type_url::message_name(&resolved.type_url) {
+        "envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy" => {
+            let proxy = tcp_proxy(any::unpack(&resolved)?, context)?;
+            Ok(Some(TerminalFilter::TcpProxy(Arc::new(proxy))))
+        }
+        "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager" => {
+            let manager = http_manager::compile(any::unpack(&resolved)?, context)?;
+            Ok(Some(TerminalFilter::Http(Arc::new(manager))))
+        }
+        "envoy.extensions.filters.network.direct_response.v3.Config" => {
+            let value: Direct = any::unpack(&resolved)?;
+            let body = value.response.map(data).transpose().at("response")?;
+            let body = body.unwrap_or_default().into();
+            Ok(Some(TerminalFilter::DirectResponse(body)))
+        }
+        name if TELEMETRY.contains(&name) => Ok(None),
+        name => Err(Refusal::new(format!(
+            "the network filter {name} is not supported"
+        ))),
+    }
+}
+
+fn tcp_proxy(mut value: tcp::TcpProxy, context: &mut Context<'_>) -> Result<TcpProxy, Refusal> {
+    let stat_prefix = take(&mut value.stat_prefix);
+    let prefix = format!("tcp.{stat_prefix}.");
+    let compiled = TcpProxy {
+        stat_prefix: stat_prefix.into(),
+        cluster: cluster(value.cluster_specifier.take())?,
+        idle_timeout: limit(value.idle_timeout.take(), Some(IDLE_TIMEOUT)).at("idle_timeout")?,
+        max_duration: limit(value.max_downstream_connection_duration.take(), None)
+            .at("max_downstream_connection_duration")?,
+        max_connect_attempts: number(value.max_connect_attempts.take())
+            .unwrap_or(1)
+            .max(1),
+        hash_source_ip: hash_source_ip(take(&mut value.hash_policy))?,
+        access_logs: access_logs::compile(take(&mut value.access_log), "access_log", context)?,
+        stats: TcpStats::new(&context.compiler.stats, &prefix),
+    };
+    // Access logs are written when the connection ends, and only then.
+    value.access_log_flush_interval = None;
+    value.flush_access_log_on_connected = false;
+    value.access_log_options = None;
+    nothing_left(&value)?;
+    Ok(compiled)
+}
+
+fn cluster(specifier: Option<tcp::tcp_proxy::ClusterSpecifier>) -> Result<ClusterChoice, Refusal> {
+    match specifier {
+        Some(tcp::tcp_proxy::ClusterSpecifier::Cluster(name)) => {
+            Ok(ClusterChoice::Named(name.into()))
+        }
+        Some(tcp::tcp_proxy::ClusterSpecifier::WeightedClusters(weighted)) => {
+            let clusters = weighted.clusters.into_iter().map(|each| WeightedCluster {
+                name: each.name.into(),
+                weight: each.weight,
+                ..WeightedCluster::default()
+            });
+            WeightedClusters::new(clusters.collect())
+                .map(ClusterChoice::Weighted)
+                .ok_or_else(|| Refusal::field("weighted_clusters", "all weights are zero"))
+        }
+        None => Err(Refusal::new("a cluster is needed")),
+    }
+}
+
+fn hash_source_ip(
+    policies: Vec<ferromesh_proto::envoy::r#type::v3::HashPolicy>,
+) -> Result<bool, Refusal> {
+    for policy in &policies {
+        if !matches!(policy.policy_specifier, Some(PolicySpecifier::SourceIp(_))) {
+            return Err(Refusal::field("hash_policy", "only source_ip is supported"));
+        }
+    }
+    Ok(!policies.is_empty())
+}

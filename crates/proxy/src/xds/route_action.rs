@@ -1,0 +1,382 @@
+//! What routes do: forward, redirect, answer; retries.
+
+use std::mem::take;
+use std::time::Duration;
+
+use ferromesh_proto::envoy::config::core::v3::RoutingPriority;
+use ferromesh_proto::envoy::config::route::v3 as pb;
+use ferromesh_proto::envoy::config::route::v3::redirect_action::{
+    PathRewriteSpecifier, RedirectResponseCode, SchemeRewriteSpecifier,
+};
+use ferromesh_proto::envoy::config::route::v3::route::Action as PbAction;
+use ferromesh_proto::envoy::config::route::v3::route_action::hash_policy::PolicySpecifier;
+use ferromesh_proto::envoy::config::route::v3::route_action::{
+    ClusterNotFoundResponseCode, ClusterSpecifier, HashPolicy as PbHashPolicy, HostRewriteSpecifier,
+};
+use ferromesh_proto::envoy::config::route::v3::weighted_cluster::ClusterWeight;
+use ferromesh_proto::envoy::config::route::v3::weighted_cluster::cluster_weight;
+use ferromesh_proto::type_url;
+use ferromesh_route::hash_policy::{HashPolicy, HashSource};
+use ferromesh_route::redirect::RedirectPath;
+use ferromesh_route::rewrite::{HostRewrite, PathRewrite};
+use ferromesh_route::weighted::WeightedClusters;
+use ferromesh_route::{
+    Action, ClusterChoice, DirectResponse, Forward, Redirect, RetryOn, RetryPolicy, Timeouts,
+    WeightedCluster,
+};
+
+use super::fields::{data, duration, flag, limit, number, port};
+use super::header_edits::mutations;
+use super::matchers;
+use super::refusal::{At, Refusal, nothing_left};
+
+/// Compiles a route's action.
+pub(super) fn compile(action: Option<PbAction>) -> Result<Action, Refusal> {
+    match action {
+        Some(PbAction::Route(action)) => {
+            let forward = forward(action).at("route")?;
+            Ok(Action::Forward(Box::new(forward)))
+        }
+        Some(PbAction::Redirect(action)) => {
+            let redirect = redirect(action).at("redirect")?;
+            Ok(Action::Redirect(Box::new(redirect)))
+        }
+        Some(PbAction::DirectResponse(action)) => direct_response(action).at("direct_response"),
+        Some(PbAction::FilterAction(_)) => Err(Refusal::field("filter_action", "is not supported")),
+        Some(PbAction::NonForwardingAction(_)) => {
+            Err(Refusal::field("non_forwarding_action", "is not supported"))
+        }
+        None => Err(Refusal::new("a route needs an action")),
+    }
+}
+
+fn direct_response(action: pb::DirectResponseAction) -> Result<Action, Refusal> {
+    if action.body_format.is_some() {
+        return Err(Refusal::field("body_format", "is not supported"));
+    }
+    let status = u16::try_from(action.status).ok();
+    let status = status.filter(|status| (200..600).contains(status));
+    Ok(Action::Respond(DirectResponse {
+        status: status.ok_or_else(|| Refusal::field("status", "must be between 200 and 599"))?,
+        body: match action.body {
+            Some(body) => data(body).at("body")?.into(),
+            None => bytes::Bytes::new(),
+        },
+    }))
+}
+
+fn redirect(action: pb::RedirectAction) -> Result<Redirect, Refusal> {
+    let status = match action.response_code() {
+        RedirectResponseCode::MovedPermanently => 301,
+        RedirectResponseCode::Found => 302,
+        RedirectResponseCode::SeeOther => 303,
+        RedirectResponseCode::TemporaryRedirect => 307,
+        RedirectResponseCode::PermanentRedirect => 308,
+    };
+    let path = match action.path_rewrite_specifier {
+        None => None,
+        Some(PathRewriteSpecifier::PathRedirect(path)) => Some(RedirectPath::Whole(path.into())),
+        Some(PathRewriteSpecifier::PrefixRewrite(prefix)) => {
+            Some(RedirectPath::Rewrite(PathRewrite::Prefix(prefix.into())))
+        }
+        Some(PathRewriteSpecifier::RegexRewrite(rewrite)) => {
+            let substitution = matchers::substitution(rewrite).at("regex_rewrite")?;
+            Some(RedirectPath::Rewrite(PathRewrite::Substitute(substitution)))
+        }
+        Some(PathRewriteSpecifier::PathRewrite(_)) => {
+            return Err(Refusal::field("path_rewrite", "is not supported"));
+        }
+    };
+    Ok(Redirect {
+        status,
+        scheme: match action.scheme_rewrite_specifier {
+            Some(SchemeRewriteSpecifier::HttpsRedirect(true)) => Some("https".into()),
+            Some(SchemeRewriteSpecifier::SchemeRedirect(scheme)) => Some(scheme.into()),
+            Some(SchemeRewriteSpecifier::HttpsRedirect(false)) | None => None,
+        },
+        host: (!action.host_redirect.is_empty()).then(|| action.host_redirect.into()),
+        port: match action.port_redirect {
+            0 => None,
+            value => Some(port(value).at("port_redirect")?),
+        },
+        path,
+        strip_query: action.strip_query,
+    })
+}
+
+fn forward(mut action: pb::RouteAction) -> Result<Forward, Refusal> {
+    let forward = Forward {
+        cluster: cluster(action.cluster_specifier.take())?,
+        cluster_not_found_status: match action.cluster_not_found_response_code() {
+            ClusterNotFoundResponseCode::ServiceUnavailable => 503,
+            ClusterNotFoundResponseCode::NotFound => 404,
+            ClusterNotFoundResponseCode::InternalServerError => 500,
+        },
+        path_rewrite: path_rewrite(&mut action)?,
+        host_rewrite: host_rewrite(action.host_rewrite_specifier.take())?,
+        append_x_forwarded_host: take(&mut action.append_x_forwarded_host),
+        timeouts: timeouts(&mut action)?,
+        retry: action
+            .retry_policy
+            .take()
+            .map(retry)
+            .transpose()
+            .at("retry_policy")?,
+        high_priority: action.priority() == RoutingPriority::High,
+        hash_policies: hash_policies(take(&mut action.hash_policy))?,
+        upgrades: upgrades(take(&mut action.upgrade_configs))?,
+    };
+    action.cluster_not_found_response_code = 0;
+    action.priority = 0;
+    nothing_left(&action)?;
+    Ok(forward)
+}
+
+fn cluster(specifier: Option<ClusterSpecifier>) -> Result<ClusterChoice, Refusal> {
+    match specifier {
+        Some(ClusterSpecifier::Cluster(name)) => Ok(ClusterChoice::Named(name.into())),
+        Some(ClusterSpecifier::ClusterHeader(name)) => {
+            Ok(ClusterChoice::FromHeader(name.to_ascii_lowercase().into()))
+        }
+        Some(ClusterSpecifier::WeightedClusters(clusters)) => {
+            weighted(clusters).at("weighted_clusters")
+        }
+        Some(
+            ClusterSpecifier::ClusterSpecifierPlugin(_)
+            | ClusterSpecifier::InlineClusterSpecifierPlugin(_),
+        ) => Err(Refusal::field(
+            "cluster_specifier_plugin",
+            "is not supported",
+        )),
+        None => Err(Refusal::new("a cluster is needed")),
+    }
+}
+
+fn weighted(mut clusters: pb::WeightedCluster) -> Result<ClusterChoice, Refusal> {
+    let list = take(&mut clusters.clusters)
+        .into_iter()
+        .enumerate()
+        .map(|(index, each)| cluster_weight(each).at_index("clusters", index))
+        .collect::<Result<Vec<_>, _>>()?;
+    // The sum is what counts; an older field repeats it, and there is no runtime to override it.
+    clusters.total_weight = None;
+    clusters.runtime_key_prefix = String::new();
+    nothing_left(&clusters)?;
+    WeightedClusters::new(list)
+        .map(ClusterChoice::Weighted)
+        .ok_or_else(|| Refusal::new("the weights of all clusters are zero"))
+}
+
+fn cluster_weight(mut each: ClusterWeight) -> Result<WeightedCluster, Refusal> {
+    let compiled = WeightedCluster {
+        name: take(&mut each.name).into(),
+        weight: number(each.weight.take()).unwrap_or(0),
+        headers: mutations(
+            take(&mut each.request_headers_to_add),
+            take(&mut each.request_headers_to_remove),
+            take(&mut each.response_headers_to_add),
+            take(&mut each.response_headers_to_remove),
+        )?,
+        host_rewrite: each.host_rewrite_specifier.take().map(|specifier| {
+            let cluster_weight::HostRewriteSpecifier::HostRewriteLiteral(host) = specifier;
+            host.into()
+        }),
+    };
+    nothing_left(&each)?;
+    Ok(compiled)
+}
+
+fn path_rewrite(action: &mut pb::RouteAction) -> Result<Option<PathRewrite>, Refusal> {
+    let prefix = take(&mut action.prefix_rewrite);
+    if let Some(rewrite) = action.regex_rewrite.take() {
+        if !prefix.is_empty() {
+            return Err(Refusal::field(
+                "regex_rewrite",
+                "cannot be used together with prefix_rewrite",
+            ));
+        }
+        let substitution = matchers::substitution(rewrite).at("regex_rewrite")?;
+        return Ok(Some(PathRewrite::Substitute(substitution)));
+    }
+    Ok((!prefix.is_empty()).then(|| PathRewrite::Prefix(prefix.into())))
+}
+
+fn host_rewrite(specifier: Option<HostRewriteSpecifier>) -> Result<Option<HostRewrite>, Refusal> {
+    Ok(match specifier {
+        None => None,
+        Some(
+            HostRewriteSpecifier::HostRewriteLiteral(host)
+            | HostRewriteSpecifier::HostRewrite(host),
+        ) => Some(HostRewrite::Literal(host.into())),
+        Some(HostRewriteSpecifier::AutoHostRewrite(wrapped)) => {
+            wrapped.value.then_some(HostRewrite::Endpoint)
+        }
+        Some(HostRewriteSpecifier::HostRewriteHeader(name)) => {
+            Some(HostRewrite::FromHeader(name.to_ascii_lowercase().into()))
+        }
+        Some(HostRewriteSpecifier::HostRewritePathRegex(rewrite)) => Some(HostRewrite::FromPath(
+            matchers::substitution(rewrite).at("host_rewrite_path_regex")?,
+        )),
+    })
+}
+
+fn timeouts(action: &mut pb::RouteAction) -> Result<Timeouts, Refusal> {
+    let defaults = Timeouts::default();
+    let mut timeouts = Timeouts {
+        request: limit(action.timeout.take(), defaults.request).at("timeout")?,
+        idle: action
+            .idle_timeout
+            .take()
+            .map(|value| limit(Some(value), None))
+            .transpose()
+            .at("idle_timeout")?,
+        max_stream_duration: None,
+        grpc_timeout_max: action
+            .max_grpc_timeout
+            .take()
+            .map(|value| limit(Some(value), None))
+            .transpose()
+            .at("max_grpc_timeout")?,
+    };
+    if let Some(mut stream) = action.max_stream_duration.take() {
+        let inner = |value: Option<_>| value.map(|value| limit(Some(value), None)).transpose();
+        timeouts.max_stream_duration = inner(stream.max_stream_duration.take())
+            .at("max_stream_duration.max_stream_duration")?;
+        if let Some(maximum) = inner(stream.grpc_timeout_header_max.take())
+            .at("max_stream_duration.grpc_timeout_header_max")?
+        {
+            timeouts.grpc_timeout_max = Some(maximum);
+        }
+        nothing_left(&stream).at("max_stream_duration")?;
+    }
+    Ok(timeouts)
+}
+
+fn upgrades(list: Vec<pb::route_action::UpgradeConfig>) -> Result<Vec<(String, bool)>, Refusal> {
+    let each = |(index, upgrade): (usize, pb::route_action::UpgradeConfig)| {
+        if upgrade.connect_config.is_some() {
+            let refusal = Refusal::field("connect_config", "is not supported");
+            return Err(refusal).at_index("upgrade_configs", index);
+        }
+        let name = upgrade.upgrade_type.to_ascii_lowercase();
+        Ok((name, flag(upgrade.enabled, true)))
+    };
+    list.into_iter().enumerate().map(each).collect()
+}
+
+fn hash_policies(list: Vec<PbHashPolicy>) -> Result<Vec<HashPolicy>, Refusal> {
+    let each = |(index, policy)| hash_policy(policy).at_index("hash_policy", index);
+    list.into_iter().enumerate().map(each).collect()
+}
+
+fn hash_policy(policy: PbHashPolicy) -> Result<HashPolicy, Refusal> {
+    let source = match policy.policy_specifier {
+        Some(PolicySpecifier::Header(header)) => {
+            if header.regex_rewrite.is_some() {
+                return Err(Refusal::field("header.regex_rewrite", "is not supported"));
+            }
+            HashSource::Header(header.header_name.to_ascii_lowercase().into())
+        }
+        Some(PolicySpecifier::Cookie(cookie)) => HashSource::Cookie {
+            name: cookie.name.into(),
+            path: cookie.path.into(),
+            lifetime: cookie.ttl.map(duration).transpose().at("cookie.ttl")?,
+        },
+        Some(PolicySpecifier::ConnectionProperties(properties)) if properties.source_ip => {
+            HashSource::SourceIp
+        }
+        Some(PolicySpecifier::QueryParameter(parameter)) => {
+            HashSource::QueryParameter(parameter.name.into())
+        }
+        _ => return Err(Refusal::new("this source of hash input is not supported")),
+    };
+    Ok(HashPolicy {
+        source,
+        terminal: policy.terminal,
+    })
+}
+
+/// Compiles a retry policy.
+pub(super) fn retry(mut policy: pb::RetryPolicy) -> Result<RetryPolicy, Refusal> {
+    let defaults = RetryPolicy::default();
+    let base = policy.retry_back_off.take();
+    let (base_interval, max_interval) = back_off(base, &defaults).at("retry_back_off")?;
+    let attempts = take(&mut policy.host_selection_retry_max_attempts);
+    let predicates = take(&mut policy.retry_host_predicate);
+    let compiled = RetryPolicy {
+        on: RetryOn::parse(&take(&mut policy.retry_on)),
+        retries: number(policy.num_retries.take()).unwrap_or(defaults.retries),
+        per_try_timeout: limit(policy.per_try_timeout.take(), None).at("per_try_timeout")?,
+        per_try_idle_timeout: limit(policy.per_try_idle_timeout.take(), None)
+            .at("per_try_idle_timeout")?,
+        base_interval,
+        max_interval,
+        status_codes: status_codes(take(&mut policy.retriable_status_codes)),
+        response_headers: matchers::headers(
+            take(&mut policy.retriable_headers),
+            "retriable_headers",
+        )?,
+        request_headers: matchers::headers(
+            take(&mut policy.retriable_request_headers),
+            "retriable_request_headers",
+        )?,
+        avoid_previous_hosts: previous_hosts(predicates)?,
+        avoid_previous_priorities: previous_priorities(policy.retry_priority.take())?,
+        host_selection_attempts: u32::try_from(attempts).unwrap_or(0).max(1),
+    };
+    nothing_left(&policy)?;
+    Ok(compiled)
+}
+
+fn status_codes(codes: Vec<u32>) -> Vec<u16> {
+    codes
+        .into_iter()
+        .filter_map(|code| u16::try_from(code).ok())
+        .collect()
+}
+
+fn back_off(
+    value: Option<pb::retry_policy::RetryBackOff>,
+    defaults: &RetryPolicy,
+) -> Result<(Duration, Duration), Refusal> {
+    let Some(value) = value else {
+        return Ok((defaults.base_interval, defaults.max_interval));
+    };
+    let base = match value.base_interval {
+        Some(base) => duration(base).at("base_interval")?,
+        None => defaults.base_interval,
+    };
+    let max = match value.max_interval {
+        Some(max) => duration(max).at("max_interval")?,
+        None => base * 10,
+    };
+    Ok((base, max))
+}
+
+fn previous_hosts(predicates: Vec<pb::retry_policy::RetryHostPredicate>) -> Result<bool, Refusal> {
+    for predicate in &predicates {
+        // Older control planes send the name alone.
+        if predicate.name != "envoy.retry_host_predicates.previous_hosts" {
+            let reason = format!("{} is not supported", predicate.name);
+            return Err(Refusal::field("retry_host_predicate", reason));
+        }
+    }
+    Ok(!predicates.is_empty())
+}
+
+fn previous_priorities(priority: Option<pb::retry_policy::RetryPriority>) -> Result<bool, Refusal> {
+    use pb::retry_policy::retry_priority::ConfigType;
+    let Some(priority) = priority else {
+        return Ok(false);
+    };
+    let Some(ConfigType::TypedConfig(config)) = &priority.config_type else {
+        return Ok(priority.name == "envoy.retry_priorities.previous_priorities");
+    };
+    let name = type_url::message_name(&config.type_url);
+    if name.ends_with("PreviousPrioritiesConfig") {
+        Ok(true)
+    } else {
+        let reason = format!("{name} is not supported");
+        Err(Refusal::field("retry_priority", reason))
+    }
+}

@@ -1,0 +1,377 @@
+//! Transport sockets: raw buffers and TLS, downstream and upstream.
+
+use ferromesh_proto::envoy::config::core::v3::TransportSocket;
+use ferromesh_proto::envoy::config::core::v3::transport_socket::ConfigType;
+use ferromesh_proto::envoy::extensions::transport_sockets::tls::v3 as pb;
+use ferromesh_proto::envoy::extensions::transport_sockets::tls::v3::common_tls_context::ValidationContextType;
+use ferromesh_proto::envoy::extensions::transport_sockets::tls::v3::subject_alt_name_matcher::SanType;
+use ferromesh_proto::envoy::extensions::transport_sockets::tls::v3::tls_parameters::TlsProtocol;
+use ferromesh_proto::envoy::r#type::matcher::v3::StringMatcher;
+use ferromesh_proto::envoy::r#type::matcher::v3::string_matcher::MatchPattern;
+use ferromesh_proto::google::protobuf::Any;
+use ferromesh_proto::{any, type_url};
+use ferromesh_tls::{
+    ClientAuth, ClientSettings, SanKind, SanMatcher, SanPattern, ServerSettings, ServerTrust,
+    TlsClient, TlsParameters, TlsServer, TlsVersion,
+};
+use ferromesh_types::Str;
+
+use super::context::Context;
+use super::fields::{Source, config_source, flag};
+use super::refusal::{At, Refusal, nothing_left};
+use super::sds;
+use crate::compiled::{DownstreamTransport, UpstreamTls, UpstreamTransport};
+
+/// The ALPN name of Istio's TCP metadata exchange. Who negotiates it must send a frame before its
+/// bytes; we do not, so it is never offered nor chosen.
+const METADATA_EXCHANGE: &str = "istio-peer-exchange";
+
+/// Options of a cluster that belong to its TLS.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct AutoNames {
+    /// The request's authority is the server name.
+    pub(super) sni: bool,
+    /// The certificate must be valid for the server name.
+    pub(super) san_validation: bool,
+}
+
+enum Socket<T> {
+    Raw,
+    Tls(T),
+}
+
+/// Tells plain from TLS; anything else is refused.
+fn socket<T>(socket: Option<TransportSocket>, tls_type: &str) -> Result<Socket<T>, Refusal>
+where
+    T: prost::Message + prost::Name + Default,
+{
+    let Some(socket) = socket else {
+        return Ok(Socket::Raw);
+    };
+    let Some(ConfigType::TypedConfig(config)) = &socket.config_type else {
+        return match socket.name.as_str() {
+            "envoy.transport_sockets.raw_buffer" | "raw_buffer" => Ok(Socket::Raw),
+            _ => Err(Refusal::field("typed_config", "is needed")),
+        };
+    };
+    let resolved: std::borrow::Cow<'_, Any> = any::resolve(config).at("typed_config")?;
+    match type_url::message_name(&resolved.type_url) {
+        "envoy.extensions.transport_sockets.raw_buffer.v3.RawBuffer" => Ok(Socket::Raw),
+        name if name == type_url::message_name(tls_type) => {
+            any::unpack(&resolved).map(Socket::Tls).at("typed_config")
+        }
+        name => {
+            let reason = format!("the transport socket {name} is not supported");
+            Err(Refusal::field("typed_config", reason))
+        }
+    }
+}
+
+/// Compiles the transport of a filter chain.
+pub(super) fn downstream(
+    value: Option<TransportSocket>,
+    context: &mut Context<'_>,
+) -> Result<DownstreamTransport, Refusal> {
+    match socket::<pb::DownstreamTlsContext>(value, type_url::DOWNSTREAM_TLS)? {
+        Socket::Raw => Ok(DownstreamTransport::Raw),
+        Socket::Tls(tls) => {
+            let settings = server_settings(tls, context).at("typed_config")?;
+            let store = context.compiler.secrets.clone();
+            Ok(DownstreamTransport::Tls(TlsServer::new(settings, store)))
+        }
+    }
+}
+
+/// Compiles a transport of a cluster.
+pub(super) fn upstream(
+    value: Option<TransportSocket>,
+    auto: AutoNames,
+    context: &mut Context<'_>,
+) -> Result<UpstreamTransport, Refusal> {
+    match socket::<pb::UpstreamTlsContext>(value, type_url::UPSTREAM_TLS)? {
+        Socket::Raw => Ok(UpstreamTransport::Raw),
+        Socket::Tls(tls) => {
+            let settings = client_settings(tls, auto, context).at("typed_config")?;
+            let store = context.compiler.secrets.clone();
+            Ok(UpstreamTransport::Tls(Box::new(UpstreamTls {
+                client: TlsClient::new(settings, store),
+                auto_sni: auto.sni,
+            })))
+        }
+    }
+}
+
+fn server_settings(
+    mut tls: pb::DownstreamTlsContext,
+    context: &mut Context<'_>,
+) -> Result<ServerSettings, Refusal> {
+    let common = common(tls.common_tls_context.take(), context).at("common_tls_context")?;
+    let required = flag(tls.require_client_certificate.take(), false);
+    let identity = common.identity.ok_or_else(|| {
+        let reason = "a certificate is needed (tls_certificates or an SDS secret)";
+        Refusal::field("common_tls_context", reason)
+    })?;
+    let client_auth = match (required, common.validation.is_some()) {
+        (true, true) => ClientAuth::Required,
+        (false, true) => ClientAuth::Optional,
+        (false, false) => ClientAuth::None,
+        (true, false) => {
+            return Err(Refusal::field(
+                "require_client_certificate",
+                "needs a validation context, else any certificate would do",
+            ));
+        }
+    };
+    let validation = common.validation.unwrap_or_default();
+    if client_auth != ClientAuth::None && validation.roots.is_none() {
+        return Err(Refusal::field(
+            "common_tls_context",
+            "a validation context without trusted roots is not supported",
+        ));
+    }
+    // Sessions are resumed without state on the server, as long as their certificates live.
+    tls.disable_stateful_session_resumption = false;
+    tls.session_timeout = None;
+    tls.ocsp_staple_policy = 0;
+    tls.full_scan_certs_on_sni_mismatch = None;
+    tls.prefer_client_ciphers = false;
+    if !flag(tls.require_sni, false) {
+        tls.require_sni = None;
+    }
+    nothing_left(&tls)?;
+    Ok(ServerSettings {
+        identity,
+        client_roots: validation.roots,
+        client_auth,
+        client_names: validation.names,
+        alpn: common.alpn,
+        parameters: common.parameters,
+    })
+}
+
+fn client_settings(
+    mut tls: pb::UpstreamTlsContext,
+    auto: AutoNames,
+    context: &mut Context<'_>,
+) -> Result<ClientSettings, Refusal> {
+    let common = common(tls.common_tls_context.take(), context).at("common_tls_context")?;
+    let sni = std::mem::take(&mut tls.sni);
+    let validation = common.validation.unwrap_or_default();
+    let trust = match validation.roots {
+        Some(roots) => ServerTrust::Roots(roots),
+        None if validation.names.is_empty() => ServerTrust::Unverified,
+        None => {
+            return Err(Refusal::field(
+                "common_tls_context",
+                "names of the certificate cannot be checked without trusted roots",
+            ));
+        }
+    };
+    tls.max_session_keys = None;
+    tls.enforce_rsa_key_usage = None;
+    nothing_left(&tls)?;
+    Ok(ClientSettings {
+        identity: common.identity,
+        verify_host: auto.san_validation && matches!(trust, ServerTrust::Roots(_)),
+        trust,
+        server_names: validation.names,
+        sni: (!sni.is_empty()).then(|| sni.into()),
+        alpn: common.alpn,
+        parameters: common.parameters,
+    })
+}
+
+struct Common {
+    identity: Option<Str>,
+    validation: Option<Validation>,
+    alpn: Vec<Str>,
+    parameters: TlsParameters,
+}
+
+#[derive(Default)]
+struct Validation {
+    roots: Option<Str>,
+    names: Vec<SanMatcher>,
+}
+
+fn common(
+    value: Option<pb::CommonTlsContext>,
+    context: &mut Context<'_>,
+) -> Result<Common, Refusal> {
+    let mut value = value.unwrap_or_default();
+    let identity = identity(&mut value, context)?;
+    let compiled = Common {
+        identity,
+        validation: validation(value.validation_context_type.take(), context)?,
+        alpn: std::mem::take(&mut value.alpn_protocols)
+            .into_iter()
+            .filter(|name| name != METADATA_EXCHANGE)
+            .map(Str::from)
+            .collect(),
+        parameters: parameters(value.tls_params.take()).at("tls_params")?,
+    };
+    nothing_left(&value)?;
+    Ok(compiled)
+}
+
+fn identity(
+    value: &mut pb::CommonTlsContext,
+    context: &mut Context<'_>,
+) -> Result<Option<Str>, Refusal> {
+    let inline = std::mem::take(&mut value.tls_certificates);
+    let named = std::mem::take(&mut value.tls_certificate_sds_secret_configs);
+    if inline.len() + named.len() > 1 {
+        let reason = "more than one certificate in one TLS context is not supported";
+        return Err(Refusal::field("tls_certificates", reason));
+    }
+    if let Some(certificate) = inline.into_iter().next() {
+        return sds::inline_certificate(certificate, context)
+            .map(Some)
+            .at_index("tls_certificates", 0);
+    }
+    named
+        .into_iter()
+        .next()
+        .map(|config| secret_name(config, context))
+        .transpose()
+        .at_index("tls_certificate_sds_secret_configs", 0)
+}
+
+/// The name of a secret; those of the aggregated stream are noted for subscription.
+fn secret_name(config: pb::SdsSecretConfig, context: &mut Context<'_>) -> Result<Str, Refusal> {
+    let name = Str::from(config.name);
+    if name.is_empty() {
+        return Err(Refusal::field("name", "a secret needs a name"));
+    }
+    // Without a source it is one of the bootstrap's static secrets.
+    if config.sds_config.is_some() {
+        let source = config_source(config.sds_config.as_ref()).at("sds_config")?;
+        if source == Source::Ads {
+            context.ads_secrets.push(name.clone());
+        }
+    }
+    Ok(name)
+}
+
+fn validation(
+    kind: Option<ValidationContextType>,
+    context: &mut Context<'_>,
+) -> Result<Option<Validation>, Refusal> {
+    Ok(Some(match kind {
+        None => return Ok(None),
+        Some(ValidationContextType::ValidationContext(value)) => {
+            let (names, roots) = inline_validation(value, context).at("validation_context")?;
+            Validation { roots, names }
+        }
+        Some(ValidationContextType::ValidationContextSdsSecretConfig(config)) => Validation {
+            roots: Some(secret_name(config, context).at("validation_context_sds_secret_config")?),
+            names: Vec::new(),
+        },
+        Some(ValidationContextType::CombinedValidationContext(mut combined)) => {
+            let field = "combined_validation_context";
+            let default = combined
+                .default_validation_context
+                .take()
+                .unwrap_or_default();
+            let (names, inline) = inline_validation(default, context)
+                .at("default_validation_context")
+                .at(field)?;
+            let secret = combined.validation_context_sds_secret_config.take();
+            let named = secret
+                .map(|config| secret_name(config, context))
+                .transpose()
+                .at("validation_context_sds_secret_config")
+                .at(field)?;
+            nothing_left(&combined).at(field)?;
+            // What comes by SDS is laid over the default.
+            Validation {
+                roots: named.or(inline),
+                names,
+            }
+        }
+        Some(
+            ValidationContextType::ValidationContextCertificateProvider(_)
+            | ValidationContextType::ValidationContextCertificateProviderInstance(_),
+        ) => return Err(Refusal::new("certificate providers are not supported")),
+    }))
+}
+
+type NamesAndRoots = (Vec<SanMatcher>, Option<Str>);
+
+fn inline_validation(
+    mut value: pb::CertificateValidationContext,
+    context: &mut Context<'_>,
+) -> Result<NamesAndRoots, Refusal> {
+    let mut names = Vec::new();
+    let typed = std::mem::take(&mut value.match_typed_subject_alt_names);
+    for (index, each) in typed.into_iter().enumerate() {
+        names.push(typed_san(each).at_index("match_typed_subject_alt_names", index)?);
+    }
+    let untyped = std::mem::take(&mut value.match_subject_alt_names);
+    for (index, each) in untyped.into_iter().enumerate() {
+        let pattern = pattern(Some(each)).at_index("match_subject_alt_names", index)?;
+        let kind = SanKind::Any;
+        names.push(SanMatcher { kind, pattern });
+    }
+    let roots = sds::inline_roots(&mut value, context)?;
+    // Which authorities the server names in its request is no matter of trust.
+    value.suppress_client_ca_list = false;
+    nothing_left(&value)?;
+    Ok((names, roots))
+}
+
+fn typed_san(value: pb::SubjectAltNameMatcher) -> Result<SanMatcher, Refusal> {
+    let kind = match value.san_type() {
+        SanType::Dns => SanKind::Dns,
+        SanType::Uri => SanKind::Uri,
+        SanType::Email => SanKind::Email,
+        SanType::IpAddress => SanKind::Ip,
+        SanType::Unspecified => SanKind::Any,
+        SanType::OtherName => {
+            return Err(Refusal::field("san_type", "OTHER_NAME is not supported"));
+        }
+    };
+    let pattern = pattern(value.matcher).at("matcher")?;
+    Ok(SanMatcher { kind, pattern })
+}
+
+fn pattern(matcher: Option<StringMatcher>) -> Result<SanPattern, Refusal> {
+    let matcher = matcher.unwrap_or_default();
+    if matcher.ignore_case {
+        return Err(Refusal::field("ignore_case", "is not supported"));
+    }
+    match matcher.match_pattern {
+        Some(MatchPattern::Exact(text)) => Ok(SanPattern::Exact(text.into())),
+        Some(MatchPattern::Prefix(text)) => Ok(SanPattern::Prefix(text.into())),
+        Some(MatchPattern::Suffix(text)) => Ok(SanPattern::Suffix(text.into())),
+        Some(MatchPattern::Contains(text)) => Ok(SanPattern::Contains(text.into())),
+        Some(MatchPattern::SafeRegex(_)) => Err(Refusal::field("safe_regex", "is not supported")),
+        Some(MatchPattern::Custom(_)) => Err(Refusal::field("custom", "is not supported")),
+        None => Err(Refusal::new("a string matcher needs a pattern")),
+    }
+}
+
+fn parameters(value: Option<pb::TlsParameters>) -> Result<TlsParameters, Refusal> {
+    let defaults = TlsParameters::default();
+    let Some(mut value) = value else {
+        return Ok(defaults);
+    };
+    let version = |version: TlsProtocol, default: TlsVersion| match version {
+        TlsProtocol::TlsAuto => default,
+        TlsProtocol::TlSv13 => TlsVersion::V1_3,
+        // TLS 1.0 and 1.1 are not spoken; a range that begins there begins at 1.2.
+        TlsProtocol::TlSv10 | TlsProtocol::TlSv11 | TlsProtocol::TlSv12 => TlsVersion::V1_2,
+    };
+    let compiled = TlsParameters {
+        min: version(value.tls_minimum_protocol_version(), defaults.min),
+        max: version(value.tls_maximum_protocol_version(), defaults.max),
+        cipher_suites: std::mem::take(&mut value.cipher_suites)
+            .into_iter()
+            .map(Str::from)
+            .collect(),
+    };
+    value.tls_minimum_protocol_version = 0;
+    value.tls_maximum_protocol_version = 0;
+    nothing_left(&value)?;
+    Ok(compiled)
+}
