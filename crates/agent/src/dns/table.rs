@@ -56,6 +56,20 @@ impl NameIndex {
         self.hosts.is_empty()
     }
 
+    /// All spellings with their addresses, for whoever looks for a mistake.
+    pub fn to_json(&self) -> serde_json::Value {
+        let texts = |addresses: &Addresses| -> Vec<String> {
+            let v4 = addresses.v4.iter().map(ToString::to_string);
+            v4.chain(addresses.v6.iter().map(ToString::to_string))
+                .collect()
+        };
+        let hosts = self
+            .hosts
+            .iter()
+            .map(|(name, found)| (name.clone(), texts(found).into()));
+        serde_json::Value::Object(hosts.collect())
+    }
+
     /// Looks a name up: as it is, by wildcards from the longest to the shortest, and without a
     /// search domain that the resolver may have added. `name` is lower case and has no final dot.
     pub fn find<'a>(&'a self, name: &'a str) -> Option<Lookup<'a>> {
