@@ -1,4 +1,4 @@
-//! Fields and kinds that are accepted and do nothing yet in this version.
+//! Fields and kinds that are accepted and do not do, or not everywhere, what they say.
 //!
 //! The table is the whole truth about it: who gives a field its effect removes its line. A path
 //! names a field; `[]` stands for every item of a list, `{}` for every value of a map.
@@ -9,57 +9,125 @@ use crate::check::Finding;
 use crate::kind::Kind;
 use crate::problem::{Code, Severity};
 
-/// Kind and path of each field without effect; an empty path is the whole object.
-pub const WITHOUT_EFFECT: &[(Kind, &str)] = &[
-    (Kind::VirtualService, "spec.http[].delegate"),
-    (Kind::VirtualService, "spec.http[].fault"),
-    (Kind::VirtualService, "spec.http[].mirror"),
-    (Kind::VirtualService, "spec.http[].mirrors"),
-    (Kind::VirtualService, "spec.http[].corsPolicy"),
-    (Kind::VirtualService, "spec.http[].match[].statPrefix"),
-    (Kind::DestinationRule, "spec.trafficPolicy.tunnel"),
-    (Kind::DestinationRule, "spec.trafficPolicy.proxyProtocol"),
-    (Kind::DestinationRule, "spec.trafficPolicy.retryBudget"),
-    (Kind::DestinationRule, "spec.subsets[].trafficPolicy.tunnel"),
+/// Where a field has an effect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reach {
+    /// Nowhere yet.
+    Nowhere,
+    /// In a stock Envoy; our own proxy does not apply it yet.
+    StockEnvoy,
+}
+
+use Reach::{Nowhere, StockEnvoy};
+
+/// Kind, path and reach of each field that does not work everywhere; an empty path is the whole
+/// object.
+pub const WITHOUT_EFFECT: &[(Kind, &str, Reach)] = &[
+    (Kind::VirtualService, "spec.http[].delegate", Nowhere),
+    (Kind::VirtualService, "spec.http[].fault", StockEnvoy),
+    (Kind::VirtualService, "spec.http[].mirror", StockEnvoy),
+    (Kind::VirtualService, "spec.http[].mirrors", StockEnvoy),
+    (Kind::VirtualService, "spec.http[].corsPolicy", StockEnvoy),
+    (
+        Kind::VirtualService,
+        "spec.tcp[].match[].sourceSubnet",
+        Nowhere,
+    ),
+    (Kind::DestinationRule, "spec.trafficPolicy.tunnel", Nowhere),
+    (
+        Kind::DestinationRule,
+        "spec.trafficPolicy.proxyProtocol",
+        StockEnvoy,
+    ),
+    (
+        Kind::DestinationRule,
+        "spec.trafficPolicy.retryBudget",
+        StockEnvoy,
+    ),
+    (
+        Kind::DestinationRule,
+        "spec.trafficPolicy.outlierDetection",
+        StockEnvoy,
+    ),
+    (
+        Kind::DestinationRule,
+        "spec.trafficPolicy.loadBalancer.warmup",
+        StockEnvoy,
+    ),
+    (
+        Kind::DestinationRule,
+        "spec.trafficPolicy.loadBalancer.warmupDurationSecs",
+        StockEnvoy,
+    ),
+    (
+        Kind::DestinationRule,
+        "spec.trafficPolicy.portLevelSettings[].outlierDetection",
+        StockEnvoy,
+    ),
+    (
+        Kind::DestinationRule,
+        "spec.subsets[].trafficPolicy.tunnel",
+        Nowhere,
+    ),
     (
         Kind::DestinationRule,
         "spec.subsets[].trafficPolicy.proxyProtocol",
+        StockEnvoy,
     ),
     (
         Kind::DestinationRule,
         "spec.subsets[].trafficPolicy.retryBudget",
+        StockEnvoy,
     ),
-    (Kind::WorkloadGroup, ""),
-    (Kind::EnvoyFilter, ""),
-    (Kind::ProxyConfig, ""),
-    (Kind::RequestAuthentication, ""),
-    (Kind::AuthorizationPolicy, ""),
-    (Kind::Telemetry, ""),
-    (Kind::WasmPlugin, ""),
-    (Kind::TrafficExtension, ""),
+    (
+        Kind::DestinationRule,
+        "spec.subsets[].trafficPolicy.outlierDetection",
+        StockEnvoy,
+    ),
+    (Kind::Gateway, "spec.servers[].defaultEndpoint", Nowhere),
+    (
+        Kind::Sidecar,
+        "spec.outboundTrafficPolicy.egressProxy",
+        Nowhere,
+    ),
+    (Kind::WorkloadGroup, "", Nowhere),
+    (Kind::EnvoyFilter, "", Nowhere),
+    (Kind::ProxyConfig, "", Nowhere),
+    (Kind::RequestAuthentication, "", Nowhere),
+    (Kind::AuthorizationPolicy, "", Nowhere),
+    (Kind::Telemetry, "", Nowhere),
+    (Kind::WasmPlugin, "", Nowhere),
+    (Kind::TrafficExtension, "", Nowhere),
 ];
 
-/// A warning for each field of the object that is written and has no effect.
+/// A warning for each field of the object that is written and does not work everywhere.
 pub(crate) fn without_effect(kind: Kind, object: &Value) -> Vec<Finding> {
     let mut found = Vec::new();
-    for (_, path) in WITHOUT_EFFECT.iter().filter(|(row, _)| *row == kind) {
+    for (_, path, reach) in WITHOUT_EFFECT.iter().filter(|(row, ..)| *row == kind) {
         if path.is_empty() {
-            found.push(finding(String::new(), format!("{kind} is")));
+            found.push(finding(String::new(), kind.as_str(), *reach));
             continue;
         }
         for field in written(object, path) {
-            let what = field.rsplit('.').next().unwrap_or_default().to_owned();
-            found.push(finding(field, format!("{what} is")));
+            let name = field.rsplit('.').next().unwrap_or_default().to_owned();
+            found.push(finding(field, &name, *reach));
         }
     }
     found
 }
 
-fn finding(field: String, subject: String) -> Finding {
+fn finding(field: String, subject: &str, reach: Reach) -> Finding {
+    let message = match reach {
+        Nowhere => format!("{subject} is accepted, but has no effect yet in this version"),
+        StockEnvoy => format!(
+            "{subject} is accepted, but has no effect yet in this version's own proxy, only in a \
+             stock Envoy"
+        ),
+    };
     Finding {
         severity: Severity::Warning,
         field,
-        message: format!("{subject} accepted, but has no effect yet in this version"),
+        message,
         code: Code::NoEffect,
     }
 }

@@ -3,6 +3,7 @@
 pub(crate) mod check;
 mod connection_pool;
 mod load_balancer;
+mod load_balancer_check;
 mod tls;
 
 use ferromesh_types::{Hostname, Selector, Str};

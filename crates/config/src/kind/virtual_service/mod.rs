@@ -4,6 +4,7 @@
 
 mod check;
 mod fault;
+mod fault_check;
 mod http;
 mod http_action;
 mod http_check;
