@@ -4,8 +4,7 @@
 //! every replica of the control plane. Where two names fall on one address, the younger service
 //! moves on to the next free one.
 
-use std::collections::BTreeMap;
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeMap, HashSet};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use crate::ServiceKey;
@@ -16,22 +15,22 @@ const SPACE: u32 = 0xFFFE;
 /// The services that want an address, and what they got.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct AutoAddresses {
-    wanted: BTreeSet<(i64, ServiceKey)>,
+    /// With the age of the service.
+    wanted: BTreeMap<ServiceKey, i64>,
     given: BTreeMap<ServiceKey, u16>,
 }
 
 impl AutoAddresses {
     /// Says whether a service wants an address; gives back whether that is news.
     pub(crate) fn want(&mut self, key: &ServiceKey, created: i64, wants: bool) -> bool {
-        let entry = (created, key.clone());
-        let same = self.wanted.contains(&entry) == wants;
-        if same && (wants || !self.given.contains_key(key)) {
+        let age = wants.then_some(created);
+        if self.wanted.get(key).copied() == age {
             return false;
         }
-        self.wanted.retain(|(_, known)| known != key);
-        if wants {
-            self.wanted.insert(entry);
-        }
+        match age {
+            Some(created) => self.wanted.insert(key.clone(), created),
+            None => self.wanted.remove(key),
+        };
         true
     }
 
@@ -39,7 +38,9 @@ impl AutoAddresses {
     pub(crate) fn assign(&mut self) -> Vec<ServiceKey> {
         let mut taken = HashSet::new();
         let mut given = BTreeMap::new();
-        for (_, key) in &self.wanted {
+        let mut oldest_first: Vec<_> = self.wanted.iter().collect();
+        oldest_first.sort_by_key(|(_, created)| **created);
+        for (key, _) in oldest_first {
             // More services than addresses: the rest stay without.
             if taken.len() == SPACE as usize {
                 break;

@@ -73,6 +73,7 @@ impl SnapshotBuilder {
         for change in changes {
             touched |= self.take_in(change, &mut affected);
         }
+        touched |= self.take_virtual_services(changes, &mut affected);
         of_registry.merge(self.registry.apply(changes));
         self.take_in_services(&of_registry, &mut affected);
         touched |= !of_registry.services.is_empty();
@@ -136,7 +137,6 @@ impl SnapshotBuilder {
         };
         let key = &subject.key;
         match &subject.spec {
-            Spec::VirtualService(_) => self.take_virtual_service(key, change, affected),
             Spec::DestinationRule(_) => self.take_destination_rule(key, change, affected),
             Spec::Gateway(_) => {
                 let new = declared(change, |spec| match spec {
@@ -178,24 +178,38 @@ impl SnapshotBuilder {
         true
     }
 
-    fn take_virtual_service(
+    /// Takes in all VirtualServices of a batch at once, since they are sorted by precedence
+    /// afterwards. Gives back whether there are any.
+    fn take_virtual_services(
         &mut self,
-        key: &ResourceKey,
-        change: &ObjectChange<'_>,
+        changes: &[ObjectChange<'_>],
         affected: &mut Affected,
-    ) {
-        let new = declared(change, |spec| match spec {
-            Spec::VirtualService(spec) => Some(spec),
-            _ => None,
+    ) -> bool {
+        let of_kind = changes.iter().filter_map(|change| {
+            let subject = change.object()?;
+            matches!(subject.spec, Spec::VirtualService(_)).then_some((subject, change))
         });
+        let edits: Vec<_> = of_kind
+            .map(|(subject, change)| {
+                let new = declared(change, |spec| match spec {
+                    Spec::VirtualService(spec) => Some(spec),
+                    _ => None,
+                });
+                (subject.key.clone(), new)
+            })
+            .collect();
+        if edits.is_empty() {
+            return false;
+        }
         let fallback = self.indices.virtual_service_visibility();
         let domain = self.indices.settings.domain.clone();
         let before = self.indices.virtual_services.clone();
-        let after = before.replacing(key, new, &domain, &fallback);
+        let after = before.replacing(edits, &domain, &fallback);
         for (old, new) in before.differences(&after) {
             self.affect_virtual_service(old, new, affected);
         }
         self.indices.virtual_services = Arc::new(after);
+        true
     }
 
     fn take_destination_rule(

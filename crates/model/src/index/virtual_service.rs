@@ -7,6 +7,7 @@ use ferromesh_config::kind::virtual_service::VirtualService;
 use ferromesh_registry::Visibility;
 use ferromesh_types::{Hostname, Namespace, ResourceKey, Selector, Str};
 
+use super::delegate;
 use crate::declared::Declared;
 
 /// The reserved gateway name that stands for the sidecars.
@@ -38,7 +39,7 @@ impl GatewayRef {
 /// A VirtualService with what the lookups need.
 #[derive(Clone, Debug, PartialEq)]
 pub struct VirtualServiceEntry {
-    /// The object.
+    /// The object, with the routes of its delegates in place.
     pub declared: Declared<VirtualService>,
     /// Its hosts as full names.
     pub hosts: Vec<Hostname>,
@@ -54,6 +55,8 @@ pub struct VirtualServiceEntry {
     pub has_layer4: bool,
     /// The host names that its routes lead to, as full names.
     pub destinations: BTreeSet<Hostname>,
+    /// The objects that supply some of its routes.
+    pub delegates: BTreeSet<ResourceKey>,
 }
 
 impl VirtualServiceEntry {
@@ -88,6 +91,7 @@ impl VirtualServiceEntry {
                 .map(|host| host.expand(&home, domain))
                 .filter(|host| !host.as_str().is_empty())
                 .collect(),
+            delegates: BTreeSet::new(),
             declared,
         }
     }
@@ -156,26 +160,27 @@ pub(crate) type Difference<'a> = (
 /// All VirtualServices.
 #[derive(Clone, Debug, Default)]
 pub struct VirtualServiceIndex {
+    /// As written; delegates are found here.
+    objects: BTreeMap<ResourceKey, Declared<VirtualService>>,
     all: BTreeMap<ResourceKey, Arc<VirtualServiceEntry>>,
     by_gateway: HashMap<GatewayRef, Vec<Arc<VirtualServiceEntry>>>,
 }
 
 impl VirtualServiceIndex {
     /// Sorts the entries into their gateways.
-    pub(crate) fn new(all: BTreeMap<ResourceKey, Arc<VirtualServiceEntry>>) -> Self {
-        let mut sorted: Vec<_> = all.values().cloned().collect();
+    fn arrange(&mut self) {
+        let mut sorted: Vec<_> = self.all.values().cloned().collect();
         sorted.sort_by(|a, b| a.declared.precedence(&b.declared));
-        let mut by_gateway: HashMap<GatewayRef, Vec<Arc<VirtualServiceEntry>>> = HashMap::new();
+        self.by_gateway.clear();
         // One without hosts is a delegate: only another one leads to it.
         for entry in sorted.into_iter().filter(|entry| !entry.hosts.is_empty()) {
             for gateway in &entry.gateways {
-                by_gateway
+                self.by_gateway
                     .entry(gateway.clone())
                     .or_default()
                     .push(entry.clone());
             }
         }
-        Self { all, by_gateway }
     }
 
     /// The VirtualService with this key.
@@ -211,32 +216,56 @@ impl VirtualServiceIndex {
         self.by_gateway.get(gateway).map_or(&[], Vec::as_slice)
     }
 
-    /// The index with the object under `key` replaced.
+    /// The index with some objects replaced. Entries that delegate to one of them are made again.
     pub(crate) fn replacing(
         &self,
-        key: &ResourceKey,
-        object: Option<Declared<VirtualService>>,
+        changes: Vec<(ResourceKey, Option<Declared<VirtualService>>)>,
         domain: &str,
         fallback: &Visibility,
     ) -> Self {
-        let mut all = self.all.clone();
-        match object {
-            Some(object) => {
-                let entry = VirtualServiceEntry::new(object, domain, fallback);
-                all.insert(key.clone(), Arc::new(entry))
-            }
-            None => all.remove(key),
+        let mut next = self.clone();
+        let mut again = BTreeSet::new();
+        for (key, object) in changes {
+            let users = self
+                .all
+                .values()
+                .filter(|entry| entry.delegates.contains(&key));
+            again.extend(users.map(|entry| entry.declared.key.clone()));
+            again.insert(key.clone());
+            match object {
+                Some(object) => next.objects.insert(key, object),
+                None => next.objects.remove(&key),
+            };
+        }
+        for key in again {
+            next.make_entry(key, domain, fallback);
+        }
+        next.arrange();
+        next
+    }
+
+    fn make_entry(&mut self, key: ResourceKey, domain: &str, fallback: &Visibility) {
+        let Some(object) = self.objects.get(&key) else {
+            self.all.remove(&key);
+            return;
         };
-        Self::new(all)
+        let mut declared = object.clone();
+        let delegates = delegate::delegates(object);
+        if !delegates.is_empty() {
+            declared.spec = delegate::resolve(object, &self.objects, domain, fallback);
+        }
+        let mut entry = VirtualServiceEntry::new(declared, domain, fallback);
+        entry.delegates = delegates;
+        self.all.insert(key, Arc::new(entry));
     }
 
     /// The index under other defaults of the mesh.
     pub(crate) fn rebuilt(old: &Self, domain: &str, fallback: &Visibility) -> Self {
-        let entries = old.all.iter().map(|(key, entry)| {
-            let entry = VirtualServiceEntry::new(entry.declared.clone(), domain, fallback);
-            (key.clone(), Arc::new(entry))
-        });
-        Self::new(entries.collect())
+        let objects = old
+            .objects
+            .iter()
+            .map(|(key, object)| (key.clone(), Some(object.clone())));
+        Self::default().replacing(objects.collect(), domain, fallback)
     }
 
     /// The entries that are not the same in both, before and after.

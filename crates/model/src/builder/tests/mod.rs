@@ -426,3 +426,62 @@ spec:
     );
     assert_eq!(routes.len(), 1);
 }
+
+#[test]
+fn the_routes_of_a_delegate_take_the_place_of_the_route_that_names_it() {
+    let root = "
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {name: root, namespace: a}
+spec:
+  hosts: [svc1.a.svc.cluster.local]
+  http:
+  - match: [{uri: {prefix: /cart}}]
+    timeout: 3s
+    delegate: {name: cart, namespace: b}
+  - route: [{destination: {host: svc1.a.svc.cluster.local}}]
+";
+    let delegate = |port: u16| {
+        format!(
+            "
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {{name: cart, namespace: b}}
+spec:
+  http:
+  - match: [{{uri: {{prefix: /cart/v2}}}}]
+    route: [{{destination: {{host: cart, port: {{number: {port}}}}}}}]
+"
+        )
+    };
+    let host = Hostname::from("svc1.a.svc.cluster.local");
+    let mut world = World::new(&(service(1, "a", "") + root));
+    let http = |world: &World| {
+        let scope = world.snapshot().scope_of(&crate::ScopeKey::default());
+        scope
+            .virtual_service(&host)
+            .expect("the root")
+            .declared
+            .spec
+            .http
+            .clone()
+    };
+    assert_eq!(http(&world).len(), 1);
+    let affected = world.apply(&delegate(80));
+    assert!(affected.routes.contains(&host));
+    let routes = http(&world);
+    assert_eq!(routes.len(), 2);
+    assert_eq!(
+        routes[0].route[0].destination.host.as_str(),
+        "cart.b.svc.cluster.local"
+    );
+    assert_eq!(routes[0].timeout.map(|limit| limit.as_secs()), Some(3));
+    world.apply(&delegate(81));
+    let port = http(&world)[0].route[0]
+        .destination
+        .port
+        .map(|port| port.number);
+    assert_eq!(port, Some(81));
+    world.delete(&ResourceKey::new("VirtualService", "b", "cart"));
+    assert_eq!(http(&world).len(), 1);
+}
