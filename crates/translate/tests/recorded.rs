@@ -1,0 +1,327 @@
+//! Against recordings of Istio's control plane: same input, same meaning.
+//!
+//! The recordings are not part of the repository; `FERROMESH_CONFORMANCE` or `../shared/conformance`
+//! beside the workspace names their folder. Without them there is nothing to compare with.
+
+mod mesh;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use serde_json::{Map, Value};
+
+/// Cases whose objects this version gives their whole effect.
+const CASES: &[&str] = &[
+    "dr-failover-priority",
+    "dr-hash-algorithms",
+    "dr-hash-keys",
+    "dr-lb-simple",
+    "dr-locality-default",
+    "dr-locality-distribute",
+    "dr-locality-failover",
+    "dr-merge",
+    "dr-pool-tcp",
+    "dr-port-level",
+    "dr-proxy-protocol",
+    "dr-retry-budget",
+    "dr-subsets",
+    "dr-tls-credential",
+    "dr-tls-modes",
+    "dr-warmup",
+    "gw-both-mesh",
+    "gw-http",
+    "gw-https-redirect",
+    "gw-merge-virtualservices",
+    "gw-no-route",
+    "gw-tcp",
+    "gw-tls-files",
+    "gw-tls-mutual",
+    "gw-tls-passthrough",
+    "gw-tls-simple",
+    "gw-topology",
+    "mesh-trust-domain",
+    "pa-disable-workload",
+    "pa-port-level",
+    "pa-strict-mesh",
+    "proxy-tproxy",
+    "se-dns-round-robin",
+    "se-static",
+    "se-tls-port",
+    "sidecar-egress-hosts",
+    "sidecar-registry-only",
+    "sidecar-root-default",
+    "vs-export-to",
+    "vs-fault",
+    "vs-headers",
+    "vs-headless",
+    "vs-match-request-line",
+    "vs-match-source",
+    "vs-multi-host",
+    "vs-redirect",
+    "vs-rewrite",
+    "vs-tcp-weights",
+    "vs-tls-sni",
+    "vs-wildcard-host",
+];
+
+fn recordings() -> Option<PathBuf> {
+    let root = match std::env::var_os("FERROMESH_CONFORMANCE") {
+        Some(folder) => PathBuf::from(folder),
+        None => Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/conformance"),
+    };
+    let folder = root.join("xds");
+    folder.is_dir().then_some(folder)
+}
+
+fn read(path: &Path) -> String {
+    std::fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+fn read_json(path: &Path) -> Value {
+    serde_json::from_str(&read(path)).expect("recordings are JSON")
+}
+
+/// What the proxy gets from us.
+fn ours(folder: &Path, case: Option<&Path>, proxy: &str, patch: &Value) -> Value {
+    let base = folder.join("base");
+    let mut objects = mesh::objects(&read(&base.join("kube.yaml")), "kube.yaml");
+    let mut mesh_text = read(&base.join("mesh.yaml"));
+    if let Some(case) = case {
+        let config = case.join("config.yaml");
+        if config.is_file() {
+            objects.extend(mesh::objects(&read(&config), "config.yaml"));
+        }
+        let over = case.join("mesh.yaml");
+        if over.is_file() {
+            mesh_text.push_str(&read(&over));
+        }
+    }
+    objects.extend(mesh::mesh_config(&mesh_text));
+    let snapshot = mesh::snapshot(&objects);
+    let mut node = read_json(&base.join("nodes.json"))[proxy].clone();
+    merge(&mut node, patch);
+    let view = snapshot.view_of(&mesh::proxy(&node));
+    mesh::capture(&snapshot, &view).json()
+}
+
+fn merge(into: &mut Value, patch: &Value) {
+    match (into, patch) {
+        (Value::Object(into), Value::Object(patch)) => {
+            for (key, value) in patch {
+                merge(into.entry(key.clone()).or_insert(Value::Null), value);
+            }
+        }
+        (_, Value::Null) => {}
+        (into, patch) => *into = patch.clone(),
+    }
+}
+
+#[test]
+fn the_base_environment_gives_what_istio_gives_a_stock_envoy() {
+    let Some(folder) = recordings() else { return };
+    let mut differences = Vec::new();
+    for proxy in ["webapp", "catalog", "ingress", "egress"] {
+        let recorded = read_json(&folder.join(format!("base/{proxy}-stock.json")));
+        let ours = ours(&folder, None, proxy, &Value::Null);
+        compare(proxy, ours, recorded, &mut differences);
+    }
+    assert!(differences.is_empty(), "{}", differences.join("\n"));
+}
+
+#[test]
+fn the_supported_cases_give_what_istio_gives() {
+    let Some(folder) = recordings() else { return };
+    let only = std::env::var("FERROMESH_CASE").ok();
+    let mut differences = Vec::new();
+    for case in CASES {
+        if only.as_deref().is_some_and(|only| only != *case) {
+            continue;
+        }
+        let path = folder.join("cases").join(case);
+        let about = read_json(&path.join("case.json"));
+        for proxy in about["proxies"].as_array().into_iter().flatten() {
+            let proxy = proxy.as_str().expect("proxies are named");
+            let recorded = rebuild(&folder, &path, proxy);
+            let ours = ours(&folder, Some(&path), proxy, &about["nodePatch"]);
+            compare(&format!("{case} {proxy}"), ours, recorded, &mut differences);
+        }
+    }
+    assert!(differences.is_empty(), "{}", differences.join("\n"));
+}
+
+/// The whole state of a case: the base with the differences laid over it.
+fn rebuild(folder: &Path, case: &Path, proxy: &str) -> Value {
+    let mut state = read_json(&folder.join(format!("base/{proxy}.json")));
+    let path = case.join(format!("{proxy}.json"));
+    if !path.is_file() {
+        return state;
+    }
+    let difference = read_json(&path);
+    for (kind, key) in [
+        ("clusters", "name"),
+        ("endpoints", "clusterName"),
+        ("listeners", "name"),
+        ("routes", "name"),
+    ] {
+        let changed = &difference[kind];
+        let mut by_name: BTreeMap<String, Value> = keyed(&state[kind], key);
+        for name in changed["removed"].as_array().into_iter().flatten() {
+            by_name.remove(name.as_str().unwrap_or_default());
+        }
+        by_name.extend(keyed(&changed["changed"], key));
+        state[kind] = by_name.into_values().collect();
+    }
+    if let Some(names) = state["names"].as_object_mut() {
+        for name in difference["names"]["removed"]
+            .as_array()
+            .into_iter()
+            .flatten()
+        {
+            names.remove(name.as_str().unwrap_or_default());
+        }
+        for (name, value) in difference["names"]["changed"]
+            .as_object()
+            .into_iter()
+            .flatten()
+        {
+            names.insert(name.clone(), value.clone());
+        }
+    }
+    state
+}
+
+fn keyed(list: &Value, key: &str) -> BTreeMap<String, Value> {
+    list.as_array()
+        .into_iter()
+        .flatten()
+        .map(|item| {
+            (
+                item[key].as_str().unwrap_or_default().to_owned(),
+                item.clone(),
+            )
+        })
+        .collect()
+}
+
+fn compare(what: &str, ours: Value, recorded: Value, differences: &mut Vec<String>) {
+    for (kind, key) in [
+        ("clusters", "name"),
+        ("endpoints", "clusterName"),
+        ("listeners", "name"),
+        ("routes", "name"),
+    ] {
+        let ours = keyed(&ours[kind], key);
+        let recorded = keyed(&recorded[kind], key);
+        for name in recorded.keys().filter(|name| !ours.contains_key(*name)) {
+            differences.push(format!("{what} {kind}: {name} is missing"));
+        }
+        for (name, mine) in ours {
+            let Some(theirs) = recorded.get(&name) else {
+                differences.push(format!("{what} {kind}: {name} is too much"));
+                continue;
+            };
+            let path = format!("{what} {kind} {name}");
+            diff(&path, &normal(mine), &normal(theirs.clone()), differences);
+        }
+    }
+    if !recorded["names"].is_null() {
+        diff(
+            &format!("{what} names"),
+            &ours["names"],
+            &recorded["names"],
+            differences,
+        );
+    }
+}
+
+/// What remains when everything without meaning for traffic is taken away.
+fn normal(value: Value) -> Value {
+    match value {
+        Value::Object(fields) => Value::Object(normal_fields(fields)),
+        Value::Array(items) => Value::Array(
+            items
+                .into_iter()
+                .filter(|item| {
+                    !item["name"]
+                        .as_str()
+                        .is_some_and(|name| name.starts_with("istio."))
+                })
+                .map(normal)
+                .collect(),
+        ),
+        other => other,
+    }
+}
+
+/// Names for statistics and tracing, Istio's own metadata, protocol names that only Istio's filter
+/// reads, and what our decisions add.
+const WITHOUT_MEANING: &[&str] = &[
+    "altStatName",
+    "statPrefix",
+    "decorator",
+    "tracing",
+    "alpnProtocols",
+    "alwaysEjectOneHost",
+    "runtimeKey",
+];
+
+fn normal_fields(fields: Map<String, Value>) -> Map<String, Value> {
+    let is_chain = fields.contains_key("filters") && !fields.contains_key("lbPolicy");
+    let is_cluster = fields.contains_key("connectTimeout");
+    let mut kept = Map::new();
+    for (key, value) in fields {
+        let drop = WITHOUT_MEANING.contains(&key.as_str())
+            || (is_chain && key == "name")
+            || (is_cluster && key == "filters");
+        if drop {
+            continue;
+        }
+        let mut value = normal(value);
+        if key == "filterMetadata" {
+            value
+                .as_object_mut()
+                .map(|metadata| metadata.remove("istio"));
+        }
+        if matches!(
+            key.as_str(),
+            "domains" | "virtualHosts" | "lbEndpoints" | "filterChains" | "applicationProtocols"
+        ) {
+            sort(&mut value);
+        }
+        let empty = value.as_object().is_some_and(Map::is_empty)
+            || value.as_array().is_some_and(Vec::is_empty)
+            || value.as_str() == Some("");
+        if !empty {
+            kept.insert(key, value);
+        }
+    }
+    kept
+}
+
+fn sort(value: &mut Value) {
+    if let Value::Array(items) = value {
+        items.sort_by_key(ToString::to_string);
+    }
+}
+
+fn diff(path: &str, ours: &Value, recorded: &Value, differences: &mut Vec<String>) {
+    match (ours, recorded) {
+        (Value::Object(a), Value::Object(b)) => {
+            for key in a.keys().chain(b.keys().filter(|key| !a.contains_key(*key))) {
+                let none = Value::Null;
+                let (x, y) = (a.get(key).unwrap_or(&none), b.get(key).unwrap_or(&none));
+                diff(&format!("{path}.{key}"), x, y, differences);
+            }
+        }
+        (Value::Array(a), Value::Array(b)) if a.len() == b.len() => {
+            for (at, (x, y)) in a.iter().zip(b).enumerate() {
+                diff(&format!("{path}[{at}]"), x, y, differences);
+            }
+        }
+        (a, b) if a == b => {}
+        (a, b) => {
+            let short = |value: &Value| value.to_string().chars().take(300).collect::<String>();
+            differences.push(format!("{path}: ours {} recorded {}", short(a), short(b)));
+        }
+    }
+}
