@@ -43,7 +43,7 @@ pub fn name_table(snapshot: &Snapshot, view: &OutboundView) -> Vec<Resource> {
             continue;
         }
         let mut addresses: Vec<String> = service
-            .addresses_for(true)
+            .addresses_for(view.settings.dns_capture)
             .iter()
             .filter(|net| net.prefix_len() == net.max_prefix_len())
             .map(|net| net.addr().to_string())

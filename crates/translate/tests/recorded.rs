@@ -38,8 +38,6 @@ const CASES: &[&str] = &[
     "gw-tls-mutual",
     "gw-tls-passthrough",
     "gw-tls-simple",
-    "gw-topology",
-    "mesh-trust-domain",
     "pa-disable-workload",
     "pa-port-level",
     "pa-strict-mesh",
@@ -64,6 +62,26 @@ const CASES: &[&str] = &[
     "vs-wildcard-host",
 ];
 
+/// Differences that are meant, by the beginning of their line, and why.
+const EXPLAINED: &[(&str, &str)] = &[
+    (
+        "dr-tls-credential webapp clusters outbound|8200||vault",
+        "D25: a credential that a sidecar may not read never switches automatic mutual TLS off",
+    ),
+    (
+        "dr-port-level webapp endpoints outbound|9090|v2|webapp",
+        "the cluster has no TLS, so the metadata of its endpoints chooses nothing",
+    ),
+    (
+        "dr-proxy-protocol webapp clusters outbound|80||stockroom",
+        "the name of a plaintext transport socket",
+    ),
+    (
+        "se-tls-port webapp listeners 203.0.113.90_27017",
+        "MongoDB is forwarded as bytes, without the statistics of Envoy's filter",
+    ),
+];
+
 fn recordings() -> Option<PathBuf> {
     let root = match std::env::var_os("FERROMESH_CONFORMANCE") {
         Some(folder) => PathBuf::from(folder),
@@ -84,7 +102,8 @@ fn read_json(path: &Path) -> Value {
 /// What the proxy gets from us.
 fn ours(folder: &Path, case: Option<&Path>, proxy: &str, patch: &Value) -> Value {
     let base = folder.join("base");
-    let mut objects = mesh::objects(&read(&base.join("kube.yaml")), "kube.yaml");
+    let kube = mesh::ready(&read(&base.join("kube.yaml")));
+    let mut objects = mesh::objects(&kube, "kube.yaml");
     let mut mesh_text = read(&base.join("mesh.yaml"));
     if let Some(case) = case {
         let config = case.join("config.yaml");
@@ -142,10 +161,11 @@ fn the_supported_cases_give_what_istio_gives() {
         for proxy in about["proxies"].as_array().into_iter().flatten() {
             let proxy = proxy.as_str().expect("proxies are named");
             let recorded = rebuild(&folder, &path, proxy);
-            let ours = ours(&folder, Some(&path), proxy, &about["nodePatch"]);
+            let ours = ours(&folder, Some(&path), proxy, &about["nodePatch"][proxy]);
             compare(&format!("{case} {proxy}"), ours, recorded, &mut differences);
         }
     }
+    differences.retain(|line| !EXPLAINED.iter().any(|(begin, _)| line.starts_with(begin)));
     assert!(differences.is_empty(), "{}", differences.join("\n"));
 }
 
@@ -224,7 +244,10 @@ fn compare(what: &str, ours: Value, recorded: Value, differences: &mut Vec<Strin
             diff(&path, &normal(mine), &normal(theirs.clone()), differences);
         }
     }
-    if !recorded["names"].is_null() {
+    if recorded["names"]
+        .as_object()
+        .is_some_and(|names| !names.is_empty())
+    {
         diff(
             &format!("{what} names"),
             &ours["names"],
@@ -249,6 +272,7 @@ fn normal(value: Value) -> Value {
                 .map(normal)
                 .collect(),
         ),
+        Value::Number(number) => number.as_f64().map_or(Value::Null, Value::from),
         other => other,
     }
 }
@@ -266,13 +290,14 @@ const WITHOUT_MEANING: &[&str] = &[
 ];
 
 fn normal_fields(fields: Map<String, Value>) -> Map<String, Value> {
-    let is_chain = fields.contains_key("filters") && !fields.contains_key("lbPolicy");
     let is_cluster = fields.contains_key("connectTimeout");
+    let is_chain = fields.contains_key("filters") && !is_cluster;
     let mut kept = Map::new();
     for (key, value) in fields {
         let drop = WITHOUT_MEANING.contains(&key.as_str())
             || (is_chain && key == "name")
-            || (is_cluster && key == "filters");
+            || (is_cluster && key == "filters")
+            || (key == "healthStatus" && value == "HEALTHY");
         if drop {
             continue;
         }

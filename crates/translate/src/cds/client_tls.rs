@@ -179,7 +179,7 @@ fn client_certificate(settings: &ClientTlsSettings) -> Option<SdsSecretConfig> {
         return None;
     }
     let (chain, key) = (&settings.client_certificate, &settings.private_key);
-    Some(sds::from_agent(format!("file-cert:{chain}~{key}")))
+    Some(sds::from_files(format!("file-cert:{chain}~{key}")))
 }
 
 fn verification(settings: &ClientTlsSettings) -> ValidationContextType {
@@ -203,9 +203,9 @@ fn verification(settings: &ClientTlsSettings) -> ValidationContextType {
         let name = credential(&settings.credential_name);
         sds::from_control_plane(format!("{name}-cacert"))
     } else if settings.ca_certificates.is_empty() {
-        sds::from_agent("file-root:system")
+        sds::from_files("file-root:system")
     } else {
-        sds::from_agent(format!("file-root:{}", settings.ca_certificates))
+        sds::from_files(format!("file-root:{}", settings.ca_certificates))
     };
     sds::validation(context, roots)
 }

@@ -1,6 +1,7 @@
 //! The clusters of one service: for each port one for all endpoints and one per subset.
 
 use ferromesh_config::kind::destination_rule::{ClientTlsMode, H2UpgradePolicy, Subset};
+use ferromesh_config::mesh::MeshConfig;
 use ferromesh_model::{MergedRule, MtlsMode, OutboundView, ProxyType, Snapshot};
 use ferromesh_proto::envoy::config::cluster::v3::Cluster;
 use ferromesh_registry::{Service, ServiceEndpoints, ServicePort};
@@ -45,7 +46,7 @@ pub(super) fn of_service(
         service,
         rule: snapshot.destination_rule(view, service).map(|rule| &**rule),
         endpoints,
-        identities: identities(service, endpoints),
+        identities: identities(snapshot.mesh(), service, endpoints),
         discovery,
     };
     let mut clusters = Vec::new();
@@ -62,19 +63,35 @@ pub(super) fn of_service(
     clusters
 }
 
-/// The names that certificates of the endpoints may carry, each once.
-fn identities(service: &Service, endpoints: Option<&ServiceEndpoints>) -> Vec<Str> {
+/// The names that certificates of the endpoints may carry, sorted, each once: their identities
+/// under all names of the trust domain, and what a ServiceEntry adds.
+fn identities(
+    mesh: &MeshConfig,
+    service: &Service,
+    endpoints: Option<&ServiceEndpoints>,
+) -> Vec<Str> {
     let known = endpoints
         .map(|e| e.identities.as_slice())
         .unwrap_or_default();
-    if service.subject_alt_names.is_empty() {
+    if service.subject_alt_names.is_empty() && mesh.trust_domain_aliases.is_empty() {
         return known.to_vec();
     }
+    let domains = || std::iter::once(&mesh.trust_domain).chain(&mesh.trust_domain_aliases);
     let mut all: Vec<Str> = known
         .iter()
         .chain(&service.subject_alt_names)
         .cloned()
         .collect();
+    for identity in known {
+        let parts = identity
+            .strip_prefix("spiffe://")
+            .and_then(|rest| rest.split_once('/'));
+        if let Some((domain, path)) = parts
+            && domains().any(|own| own == domain)
+        {
+            all.extend(domains().map(|own| Str::from(format!("spiffe://{own}/{path}"))));
+        }
+    }
     all.sort();
     all.dedup();
     all

@@ -57,7 +57,7 @@ fn certificates(settings: &ServerTlsSettings) -> Vec<SdsSecretConfig> {
     };
     pairs
         .into_iter()
-        .map(|(chain, key)| sds::from_agent(format!("file-cert:{chain}~{key}")))
+        .map(|(chain, key)| sds::from_files(format!("file-cert:{chain}~{key}")))
         .collect()
 }
 
@@ -104,7 +104,7 @@ fn client_roots(settings: &ServerTlsSettings) -> Option<SdsSecretConfig> {
         )));
     }
     (!settings.ca_certificates.is_empty())
-        .then(|| sds::from_agent(format!("file-root:{}", settings.ca_certificates)))
+        .then(|| sds::from_files(format!("file-root:{}", settings.ca_certificates)))
 }
 
 /// Versions and suites; `None` leaves them to the proxy.

@@ -112,6 +112,7 @@ impl<'a> Maker<'a> {
         hosts.dedup_by(|later, first| later.name == first.name);
         let full_names: HashSet<&str> = self
             .services()
+            .filter(|service| service.resolution != Resolution::Alias)
             .map(|service| service.hostname.as_str())
             .collect();
         settle_domains(&mut hosts, &full_names);
@@ -124,11 +125,8 @@ impl<'a> Maker<'a> {
         let hash_policy = self
             .destinations()
             .hash_policy(&service.hostname, "", self.port);
-        let retries = retry::policy(
-            None,
-            self.snapshot.mesh().default_http_retry_policy.as_ref(),
-            !hash_policy.is_empty(),
-        );
+        let mesh = self.snapshot.mesh();
+        let retries = retry::policy(None, mesh.default_http_retry_policy.as_ref(), false);
         let route = Route {
             name: "default".to_owned(),
             r#match: Some(any_request()),

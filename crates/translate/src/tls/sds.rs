@@ -44,6 +44,16 @@ pub(crate) fn from_agent(name: impl Into<String>) -> SdsSecretConfig {
     }
 }
 
+/// Files of the proxy, which its agent watches: `file-cert:CHAIN~KEY`, `file-root:FILE`.
+pub(crate) fn from_files(name: impl Into<String>) -> SdsSecretConfig {
+    let mut config = from_agent(name);
+    if let Some(source) = &mut config.sds_config {
+        // A file may be missing for good; what waits for it must not hold up the rest for ever.
+        source.initial_fetch_timeout = None;
+    }
+    config
+}
+
 /// A secret that the control plane serves.
 pub(crate) fn from_control_plane(name: impl Into<String>) -> SdsSecretConfig {
     SdsSecretConfig {
