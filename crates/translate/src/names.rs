@@ -49,11 +49,8 @@ pub(crate) fn stat_prefix(name: &str) -> String {
 /// The parts of a cluster name: direction, port, subset, host. Both `|` and the form of server
 /// names (`outbound_.80_.v1_.host`) are read.
 pub(crate) fn parse_cluster(name: &str) -> Option<(&str, u16, &str, &str)> {
-    let mut parts = if name.contains('|') {
-        name.splitn(4, "|")
-    } else {
-        name.splitn(4, "_.")
-    };
+    let separator = if name.contains('|') { "|" } else { "_." };
+    let mut parts = name.splitn(4, separator);
     let direction = parts.next()?;
     let port = parts.next()?.parse().ok()?;
     Some((direction, port, parts.next()?, parts.next()?))

@@ -3,6 +3,7 @@
 //! Of the rule for the own service only the limits of connections count here: balancing, TLS and
 //! ejection are the client's business.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use ferromesh_config::mesh::InboundTrafficMode;
@@ -35,7 +36,7 @@ pub(super) fn clusters(snapshot: &Snapshot, view: &InboundView) -> Vec<Resource>
 
 /// The services behind each port of the workload, the oldest first.
 fn by_target_port(view: &InboundView) -> Vec<Vec<&InboundPort>> {
-    let mut all: std::collections::BTreeMap<u16, Vec<&InboundPort>> = Default::default();
+    let mut all: BTreeMap<u16, Vec<&InboundPort>> = BTreeMap::new();
     for port in &view.ports {
         all.entry(port.target_port).or_default().push(port);
     }

@@ -16,7 +16,7 @@ use crate::{Resource, names};
 
 /// Idle connections of a passed-through destination are closed soon, since each destination is a
 /// host of its own.
-const PASSTHROUGH_IDLE: Duration = Duration::from_secs(300);
+const PASSTHROUGH_IDLE: Duration = Duration::from_mins(5);
 
 /// The source address of connections to the own workload. Redirection knows it and lets it pass.
 const INBOUND_SOURCE_V4: &str = "127.0.0.6";

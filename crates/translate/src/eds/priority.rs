@@ -25,10 +25,8 @@ pub(crate) fn distance(here: &Locality, there: &Locality, failover: &[LocalityFa
     }
     if here.zone != there.zone {
         2
-    } else if here.sub_zone != there.sub_zone {
-        1
     } else {
-        0
+        u32::from(here.sub_zone != there.sub_zone)
     }
 }
 

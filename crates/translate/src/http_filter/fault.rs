@@ -48,13 +48,10 @@ pub(crate) fn settings(fault: &HttpFaultInjection) -> Option<Any> {
 
 fn delay(delay: &Delay) -> Option<FaultDelay> {
     let fixed = delay.fixed_delay?;
-    let older = delay
-        .percent
-        .and_then(|percent| u32::try_from(percent).ok())
-        .map(|numerator| FractionalPercent {
-            numerator,
-            ..Default::default()
-        });
+    let older = delay.percent.map(|numerator| FractionalPercent {
+        numerator,
+        ..Default::default()
+    });
     Some(FaultDelay {
         percentage: delay
             .percentage
@@ -66,10 +63,7 @@ fn delay(delay: &Delay) -> Option<FaultDelay> {
 }
 
 fn abort(abort: &Abort) -> Option<FaultAbort> {
-    let http = abort
-        .http_status
-        .and_then(|status| u32::try_from(status).ok())
-        .map(ErrorType::HttpStatus);
+    let http = abort.http_status.map(ErrorType::HttpStatus);
     let grpc = abort
         .grpc_status
         .as_ref()

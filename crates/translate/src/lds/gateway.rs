@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 
-use ferromesh_model::{GatewayView, Scope, Snapshot, VirtualServiceEntry};
+use ferromesh_model::{GatewayView, Scope, Snapshot};
 use ferromesh_proto::envoy::config::accesslog::v3::AccessLog;
 use ferromesh_proto::envoy::config::core::v3::{TrafficDirection, TransportSocket};
 use ferromesh_proto::envoy::config::listener::v3::{Filter, FilterChain};
@@ -127,28 +127,22 @@ impl Maker<'_> {
                 filters: vec![self.manager(listener_name, server.https_table())],
                 ..Default::default()
             }],
-            ServerKind::PassedTls => {
-                self.layer4_chains(server, |layer4, entry| layer4.tls_chains(entry))
-            }
+            ServerKind::PassedTls => self.layer4_chains(server, true),
             ServerKind::TerminatedTls => {
-                let mut chains =
-                    self.layer4_chains(server, |layer4, entry| layer4.tcp_chains(entry));
+                let mut chains = self.layer4_chains(server, false);
                 for chain in &mut chains {
                     chain.server_names = server_names(server);
                 }
                 chains
             }
-            ServerKind::Tcp => self.layer4_chains(server, |layer4, entry| layer4.tcp_chains(entry)),
+            ServerKind::Tcp => self.layer4_chains(server, false),
             ServerKind::Http | ServerKind::None => Vec::new(),
         }
     }
 
-    /// The chains of the VirtualServices that are bound to the server's Gateway.
-    fn layer4_chains(
-        &self,
-        server: &BoundServer,
-        read: fn(&Layer4<'_>, &VirtualServiceEntry) -> Vec<Chain>,
-    ) -> Vec<Chain> {
+    /// The chains of the VirtualServices that are bound to the server's Gateway: their TLS routes
+    /// for TLS that passes, else their TCP routes.
+    fn layer4_chains(&self, server: &BoundServer, passes_tls: bool) -> Vec<Chain> {
         let outbound = &self.view.outbound;
         let destinations = VisibleDestinations {
             snapshot: self.snapshot,
@@ -178,7 +172,13 @@ impl Maker<'_> {
                 let home = entry.declared.namespace();
                 !server.shared_hosts(home, &entry.hosts).is_empty()
             })
-            .flat_map(|entry| read(&layer4, entry))
+            .flat_map(|entry| {
+                if passes_tls {
+                    layer4.tls_chains(entry)
+                } else {
+                    layer4.tcp_chains(entry)
+                }
+            })
             .collect()
     }
 

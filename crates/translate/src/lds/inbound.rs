@@ -203,7 +203,7 @@ impl Maker<'_> {
         let mesh = self.snapshot.mesh();
         let domains = std::iter::once(&mesh.trust_domain).chain(&mesh.trust_domain_aliases);
         let known = domains
-            .map(|domain| domain.as_str())
+            .map(ferromesh_types::Str::as_str)
             .filter(|domain| !domain.is_empty());
         downstream::mutual(known, &[alpn::H2, alpn::HTTP11])
     }

@@ -86,7 +86,7 @@ impl Layer4<'_> {
                 let mut server_names: Vec<String> = condition
                     .sni_hosts
                     .iter()
-                    .map(|host| host.to_string())
+                    .map(ToString::to_string)
                     .filter(|host| host != "*")
                     .collect();
                 server_names.sort();

@@ -61,7 +61,7 @@ fn filter(
     limits: &ConnectionLimits,
     access_log: Vec<AccessLog>,
 ) -> Filter {
-    let hash_policy = limits.hash_source_ip.then(|| HashPolicy {
+    let hash_policy = limits.hash_source_ip.then_some(HashPolicy {
         policy_specifier: Some(PolicySpecifier::SourceIp(SourceIp {})),
     });
     let proxy = TcpProxy {

@@ -176,11 +176,14 @@ impl<'a> Maker<'a> {
         entry
             .hosts
             .iter()
-            .filter(|host| match host.is_wildcard() {
-                false => !has_port(host),
-                true => !self
-                    .services()
-                    .any(|service| service.hostname.is_covered_by(host)),
+            .filter(|host| {
+                if host.is_wildcard() {
+                    !self
+                        .services()
+                        .any(|service| service.hostname.is_covered_by(host))
+                } else {
+                    !has_port(host)
+                }
             })
             .collect()
     }

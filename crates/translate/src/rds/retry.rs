@@ -35,7 +35,7 @@ pub(crate) fn policy(
     let Some(written) = own.or(mesh) else {
         return Some(default_policy(sticky));
     };
-    let attempts = u32::try_from(written.attempts).ok().filter(|&n| n > 0)?;
+    let attempts = Some(written.attempts).filter(|&attempts| attempts > 0)?;
     let mut policy = RetryPolicy {
         num_retries: number(attempts),
         per_try_timeout: written
