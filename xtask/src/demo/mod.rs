@@ -7,7 +7,6 @@
 mod checks;
 mod churn;
 mod edits;
-mod machine;
 mod mesh;
 mod report;
 
