@@ -9,6 +9,7 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use serde_json::Value;
 
+use super::machine::{self, Machine};
 use crate::shell;
 
 /// The host name of the shop at the gateway.
@@ -22,6 +23,8 @@ pub struct Mesh {
     meshctl: PathBuf,
     config: PathBuf,
     gateway: SocketAddr,
+    programs: Vec<PathBuf>,
+    before: Machine,
 }
 
 impl Mesh {
@@ -47,6 +50,13 @@ impl Mesh {
         let config = config.canonicalize()?;
         fs::write(config.join("mesh.yaml"), MESH_CONFIG)?;
         let meshctl = programs.join("meshctl");
+        let names = ["meshctl", "meshd", "meshproxy", "mesh-apps"];
+        let mut programs: Vec<PathBuf> = names.map(|name| programs.join(name)).to_vec();
+        programs.extend(envoy.map(Path::to_owned));
+        // A sandbox of this name that an interrupted demo left is not part of the picture.
+        let mut down = Command::new(&meshctl);
+        let _ = shell::capture(down.args(["sandbox", "down", "--name", NAME]));
+        let before = Machine::look(&programs)?;
         let mut up = Command::new(&meshctl);
         up.args(["sandbox", "up"])
             .arg(&config)
@@ -56,10 +66,13 @@ impl Mesh {
             up.arg("--envoy-path").arg(envoy);
         }
         shell::run(up.stdin(Stdio::null()))?;
+        let gateway = ([127, 0, 0, 1], 0).into();
         let mut mesh = Self {
             meshctl,
             config,
-            gateway: ([127, 0, 0, 1], 0).into(),
+            gateway,
+            programs,
+            before,
         };
         mesh.gateway = mesh.find_gateway()?;
         Ok(mesh)
@@ -94,17 +107,18 @@ impl Mesh {
         let service = list(&status, "services")
             .find(|service| service["name"] == "istio-ingressgateway")
             .context("the sandbox has no service istio-ingressgateway")?;
-        let address = service["loadBalancer"]
+        let address = service["loadBalancerIP"]
             .as_str()
             .context("the gateway has no address")?;
         Ok(SocketAddr::new(address.parse::<IpAddr>()?, 80))
     }
 
-    /// The pods whose names begin with `prefix`.
+    /// The pods whose names begin with `prefix`, without those that are on their way out.
     pub fn pods(&self, namespace: &str, prefix: &str) -> anyhow::Result<Vec<Value>> {
         let status = self.status()?;
         let fits = |pod: &&Value| {
             pod["namespace"] == namespace
+                && pod["leaving"] != true
                 && pod["name"]
                     .as_str()
                     .is_some_and(|name| name.starts_with(prefix))
@@ -163,35 +177,18 @@ impl Mesh {
         shell::output(&mut self.meshctl("down")).map(drop)
     }
 
-    /// Everything on the machine that bears the sandbox's mark: namespaces, interfaces, mounts and
-    /// processes.
-    pub fn leftovers(&self) -> anyhow::Result<Vec<String>> {
-        let mut found = Vec::new();
-        let namespaces = shell::output(Command::new("ip").args(["netns", "list"]))?;
-        found.extend(
-            namespaces
-                .lines()
-                .filter(|line| line.contains(NAME))
-                .map(str::to_owned),
-        );
-        let links = shell::output(Command::new("ip").args(["-o", "link"]))?;
-        let marked = |line: &&str| line.contains(&format!("fm-{NAME}"));
-        found.extend(links.lines().filter(marked).map(str::to_owned));
-        let mounts = fs::read_to_string("/proc/self/mounts")?;
-        let marked = |line: &&str| line.contains(&format!("ferromesh/{NAME}"));
-        found.extend(mounts.lines().filter(marked).map(str::to_owned));
-        found.extend(processes_of(&self.meshctl)?);
-        Ok(found)
-    }
-
     /// Kills every process of the sandbox without warning.
     pub fn kill_everything(&self) -> anyhow::Result<()> {
-        for process in processes_of(&self.meshctl)? {
-            let pid = process.split(' ').next().unwrap_or_default();
+        for pid in machine::processes(&self.programs)? {
             // It may be gone already, killed with its parent.
-            let _ = shell::capture(Command::new("kill").args(["-9", pid]));
+            let _ = shell::capture(Command::new("kill").args(["-9", &pid.to_string()]));
         }
         Ok(())
+    }
+
+    /// What the sandbox left on the machine, given what there was before it.
+    pub fn leftovers(&self) -> anyhow::Result<Vec<String>> {
+        Ok(Machine::look(&self.programs)?.since(&self.before))
     }
 }
 
@@ -216,32 +213,4 @@ pub const PATIENCE: Duration = Duration::from_secs(20);
 /// The items of a list in a JSON object.
 pub fn list<'a>(value: &'a Value, field: &str) -> impl Iterator<Item = &'a Value> {
     value[field].as_array().into_iter().flatten()
-}
-
-/// Processes whose program is one of ours, as `PID PROGRAM`.
-fn processes_of(meshctl: &Path) -> anyhow::Result<Vec<String>> {
-    let ours = ["meshctl", "meshd", "meshproxy", "mesh-apps", "envoy"];
-    let folder = meshctl.parent().context("meshctl lies in a folder")?;
-    let mut found = Vec::new();
-    for entry in fs::read_dir("/proc")?.flatten() {
-        let name = entry.file_name().to_string_lossy().into_owned();
-        if name.parse::<u32>().is_err() {
-            continue;
-        }
-        // A process that ends while we look has no program any more.
-        let Ok(program) = fs::read_link(entry.path().join("exe")) else {
-            continue;
-        };
-        let file = program
-            .file_name()
-            .unwrap_or_default()
-            .to_string_lossy()
-            .into_owned();
-        let is_ours =
-            program.starts_with(folder) || ours.contains(&file.trim_end_matches(" (deleted)"));
-        if is_ours {
-            found.push(format!("{name} {}", program.display()));
-        }
-    }
-    Ok(found)
 }

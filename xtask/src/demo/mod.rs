@@ -7,6 +7,7 @@
 mod checks;
 mod churn;
 mod edits;
+mod machine;
 mod mesh;
 mod report;
 

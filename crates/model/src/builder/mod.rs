@@ -5,24 +5,21 @@
 //! snapshot before. A batch that moves endpoints only replaces the endpoint index.
 
 mod affect;
+mod mesh_config;
 
 use std::sync::Arc;
 
 use ferromesh_config::mesh::MeshConfig;
-use ferromesh_config::{Object, Severity, Spec};
-use ferromesh_registry::{ObjectChange, Registry, RegistryChange, RegistrySettings, Visibility};
-use ferromesh_types::{Namespace, ResourceKey, Str};
+use ferromesh_config::{Object, Spec};
+use ferromesh_registry::{ObjectChange, Registry, RegistryChange};
+use ferromesh_types::ResourceKey;
 
 use crate::Affected;
 use crate::declared::Declared;
 use crate::distinction::{Distinction, ServiceDistinction};
 use crate::index::destination_rule::RuleDefaults;
-use crate::index::virtual_service::VirtualServiceIndex;
 use crate::snapshot::{Indices, MeshSettings, ScopeMemo, Snapshot};
-
-/// The name of the ConfigMap that holds the mesh config, and its key.
-const MESH_CONFIG_MAP: &str = "istio";
-const MESH_CONFIG_KEY: &str = "mesh";
+use mesh_config::registry_settings;
 
 /// Builds one snapshot after the other.
 #[derive(Debug)]
@@ -65,7 +62,7 @@ impl SnapshotBuilder {
         let mut touched = false;
         let mut of_registry = RegistryChange::default();
         for change in changes {
-            if let Some(mesh) = self.mesh_config_of(change) {
+            if let Some(mesh) = self.indices.mesh_config_of(change) {
                 of_registry.merge(self.adopt_mesh_config(mesh, &mut affected));
                 touched = true;
             }
@@ -98,25 +95,6 @@ impl SnapshotBuilder {
                 self.current.scopes.clone()
             },
         });
-    }
-
-    /// The mesh config that a change brings, if the change is about it and it is another one.
-    fn mesh_config_of(&self, change: &ObjectChange<'_>) -> Option<Arc<MeshConfig>> {
-        let subject = change.object()?;
-        if !matches!(subject.spec, Spec::ConfigMap(_))
-            || subject.key.name != *MESH_CONFIG_MAP
-            || subject.key.namespace != self.indices.settings.control_plane_namespace
-        {
-            return None;
-        }
-        let mesh = match change.new.map(|new| &new.spec) {
-            Some(Spec::ConfigMap(map)) => match map.data.get(MESH_CONFIG_KEY) {
-                Some(text) => readable_mesh_config(text)?,
-                None => MeshConfig::default(),
-            },
-            _ => MeshConfig::default(),
-        };
-        (mesh != *self.indices.mesh).then(|| Arc::new(mesh))
     }
 
     fn adopt_mesh_config(
@@ -277,52 +255,6 @@ impl SnapshotBuilder {
     }
 }
 
-impl Indices {
-    fn empty(settings: MeshSettings, mesh: Arc<MeshConfig>) -> Self {
-        Self {
-            root: root_namespace(&settings, &mesh),
-            settings: Arc::new(settings),
-            mesh,
-            services: Arc::default(),
-            virtual_services: Arc::default(),
-            destination_rules: Arc::default(),
-            gateways: Arc::default(),
-            sidecars: Arc::default(),
-            peer_authentications: Arc::default(),
-            secrets: Arc::default(),
-            distinction: Arc::default(),
-        }
-    }
-
-    /// Who sees a VirtualService without `exportTo`.
-    fn virtual_service_visibility(&self) -> Visibility {
-        default_visibility(&self.mesh.default_virtual_service_export_to)
-    }
-
-    /// Who sees a DestinationRule without `exportTo`.
-    fn destination_rule_visibility(&self) -> Visibility {
-        default_visibility(&self.mesh.default_destination_rule_export_to)
-    }
-
-    fn adopt_mesh_config(&mut self, mesh: Arc<MeshConfig>) {
-        self.root = root_namespace(&self.settings, &mesh);
-        self.mesh = mesh;
-        let domain = self.settings.domain.clone();
-        let fallback = self.virtual_service_visibility();
-        self.virtual_services = Arc::new(VirtualServiceIndex::rebuilt(
-            &self.virtual_services,
-            &domain,
-            &fallback,
-        ));
-        let visibility = self.destination_rule_visibility();
-        let defaults = RuleDefaults {
-            domain: &domain,
-            visibility: &visibility,
-        };
-        Arc::make_mut(&mut self.destination_rules).rebuild(&defaults);
-    }
-}
-
 /// The new object of a change with its typed spec.
 fn declared<T>(
     change: &ObjectChange<'_>,
@@ -334,43 +266,6 @@ fn declared<T>(
         created: ferromesh_registry::created(object),
         spec: pick(&object.spec)?.clone(),
     })
-}
-
-fn root_namespace(settings: &MeshSettings, mesh: &MeshConfig) -> Namespace {
-    if mesh.root_namespace.is_empty() {
-        settings.control_plane_namespace.clone()
-    } else {
-        Namespace::from(mesh.root_namespace.clone())
-    }
-}
-
-fn registry_settings(settings: &MeshSettings, mesh: &MeshConfig) -> RegistrySettings {
-    RegistrySettings {
-        domain: settings.domain.clone(),
-        cluster: settings.cluster.clone(),
-        trust_domain: mesh.trust_domain.clone(),
-        service_visibility: default_visibility(&mesh.default_service_export_to),
-    }
-}
-
-/// The mesh config in a text; `None` if it cannot be read at all, so that the one in force stays.
-/// What is wrong with it was reported when the object was read.
-fn readable_mesh_config(text: &str) -> Option<MeshConfig> {
-    let (mesh, problems) = MeshConfig::parse(text);
-    problems
-        .iter()
-        .all(|problem| problem.severity != Severity::Error)
-        .then_some(mesh)
-}
-
-/// A mesh default for `exportTo`; `.` is kept until an object's namespace is known.
-fn default_visibility(entries: &[Str]) -> Visibility {
-    let placeholder = Namespace::from(".");
-    Visibility::parse(
-        entries.iter().map(Str::as_str),
-        &placeholder,
-        &Visibility::Public,
-    )
 }
 
 #[cfg(test)]
