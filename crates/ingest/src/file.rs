@@ -115,9 +115,15 @@ impl FileState {
             }
         }
         // Broken text that does not say which object it was may have been any of those that are
-        // missing now.
+        // missing now; with a broken kind it still says the name.
+        let same_name = |key: &ResourceKey, broken: &ResourceKey| {
+            key.name == broken.name
+                && (key.namespace == broken.namespace || key.namespace.is_empty())
+        };
         for (key, last_good) in before.into_iter().flat_map(|before| &before.objects) {
-            if !objects.contains_key(key) && (nameless || broken.contains(key)) {
+            if !objects.contains_key(key)
+                && (nameless || broken.iter().any(|broken| same_name(key, broken)))
+            {
                 objects.insert(key.clone(), Arc::clone(last_good));
             }
         }

@@ -28,7 +28,8 @@ fn is_framed(text: &str, letter: impl Fn(u8) -> bool, inner: impl Fn(u8) -> bool
 
 /// The name of an object: labels of DNS joined by dots, at most 253.
 pub(crate) fn object_name(text: &str) -> Verdict {
-    if text.len() <= 253 && text.split('.').all(is_dns_label) {
+    let label = |label: &str| is_framed(label, |b| b.is_ascii_lowercase(), |b| b == b'-');
+    if text.len() <= 253 && text.split('.').all(label) {
         return Ok(());
     }
     Err(format!(

@@ -230,3 +230,35 @@ impl fmt::Display for Kind {
         f.write_str(self.as_str())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kinds_are_found_as_commands_name_them() {
+        for word in ["vs", "VirtualService", "virtualservices", "virtualservice"] {
+            assert_eq!(Kind::from_word(word), Some(Kind::VirtualService), "{word}");
+        }
+        assert_eq!(
+            Kind::from_word("gateways.networking.istio.io"),
+            Some(Kind::Gateway)
+        );
+        assert_eq!(Kind::from_word("gateways.gateway.networking.k8s.io"), None);
+        assert_eq!(Kind::from_word("deploy"), Some(Kind::Deployment));
+        assert_eq!(Kind::find("", "Service"), Some(Kind::Service));
+        assert_eq!(Kind::Deployment.api_version(), "apps/v1");
+        assert!(Kind::Telemetry.is_istio() && !Kind::Pod.is_istio());
+    }
+
+    #[test]
+    fn no_two_kinds_share_a_name_or_an_abbreviation() {
+        let mut words = std::collections::HashSet::new();
+        for kind in Kind::ALL {
+            assert!(words.insert(kind.row().plural), "{kind}");
+            for word in kind.row().short_names {
+                assert!(words.insert(word), "{kind} {word}");
+            }
+        }
+    }
+}

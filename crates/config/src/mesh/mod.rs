@@ -7,6 +7,8 @@ mod policy;
 mod provider;
 mod proxy_config;
 mod read;
+#[cfg(test)]
+mod tests;
 
 use ferromesh_types::{Labels, Str};
 use serde::Deserialize;

@@ -41,6 +41,7 @@ const NOT_YET: &[&str] = &[
     "BackendTLSPolicy",
     "CronJob",
     "DaemonSet",
+    "DeploymentConfig",
     "GRPCRoute",
     "GatewayClass",
     "HTTPRoute",
@@ -71,7 +72,9 @@ pub(crate) fn unread_kind(group: &str, version: &str, kind: &str, known: &[&str]
             ..Problem::error(Code::UnknownKind, message)
         };
     }
-    let platform = group.ends_with("k8s.io") || !group.contains('.');
+    let platform =
+        group.ends_with("k8s.io") || group.ends_with("openshift.io") || !group.contains('.');
+    let gateway_api = group.starts_with("gateway.networking.") || group.starts_with("inference.");
     if platform && OF_NO_USE.contains(&kind) {
         let message = format!("{kind} is ignored: the mesh has no use for it");
         return Problem {
@@ -79,7 +82,7 @@ pub(crate) fn unread_kind(group: &str, version: &str, kind: &str, known: &[&str]
             ..Problem::error(Code::Ignored, message)
         };
     }
-    if platform && (NOT_YET.contains(&kind) || group == "gateway.networking.k8s.io") {
+    if platform && (NOT_YET.contains(&kind) || gateway_api) {
         let message = format!("{kind} ({api}) is accepted, but has no effect yet in this version");
         return Problem {
             severity: Severity::Warning,

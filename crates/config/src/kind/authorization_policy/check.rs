@@ -119,6 +119,8 @@ fn source(findings: &mut Findings<'_>, value: &Source) {
         ("notRequestPrincipals", &value.not_request_principals),
         ("namespaces", &value.namespaces),
         ("notNamespaces", &value.not_namespaces),
+        ("trustDomains", &value.trust_domains),
+        ("notTrustDomains", &value.not_trust_domains),
     ] {
         findings.no_empty_texts(field, values);
     }

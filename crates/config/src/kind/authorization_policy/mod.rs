@@ -88,6 +88,10 @@ pub struct Source {
     pub service_accounts: Vec<Str>,
     /// Service accounts that must not match.
     pub not_service_accounts: Vec<Str>,
+    /// Trust domains of the peer certificate.
+    pub trust_domains: Vec<Str>,
+    /// Trust domains that must not match.
+    pub not_trust_domains: Vec<Str>,
     /// Addresses of the peer.
     pub ip_blocks: Vec<Str>,
     /// Addresses of the peer that must not match.

@@ -102,7 +102,7 @@ pub(crate) fn namespaced_host(text: &str) -> Result<(), String> {
 }
 
 /// The rules of a port with its protocol.
-pub(crate) fn server_port(findings: &mut Findings<'_>, port: &ServerPort) {
+fn server_port(findings: &mut Findings<'_>, port: &ServerPort) {
     findings.rule("number", address::port(port.number));
     findings.required("name", !port.name.is_empty());
     if port.protocol.is_empty() {

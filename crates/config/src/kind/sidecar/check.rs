@@ -5,7 +5,7 @@ use ferromesh_types::Protocol;
 use super::{CaptureMode, EgressListener, IngressListener, OutboundTrafficMode, Sidecar};
 use crate::check::{Findings, address, name, scope};
 use crate::kind::destination_rule::check::connection_pool;
-use crate::kind::gateway::check::{namespaced_host, server_port, server_tls};
+use crate::kind::gateway::check::{namespaced_host, protocol, server_tls};
 use crate::kind::gateway::{ServerPort, ServerTlsMode};
 use crate::parse::Body;
 
@@ -91,7 +91,7 @@ fn duplicate_ports<'a>(
 fn ingress(findings: &mut Findings<'_>, listener: &IngressListener) {
     match &listener.port {
         None => findings.required("port", false),
-        Some(port) => findings.field("port", |findings| server_port(findings, port)),
+        Some(port) => findings.field("port", |findings| listener_port(findings, port)),
     }
     if listener.bind.starts_with("unix://") {
         findings.error_at(
@@ -132,6 +132,14 @@ fn ingress(findings: &mut Findings<'_>, listener: &IngressListener) {
     );
 }
 
+/// A port with its protocol, which may be left out: the proxy then looks for itself.
+fn listener_port(findings: &mut Findings<'_>, port: &ServerPort) {
+    findings.rule("number", address::port(port.number));
+    if !port.protocol.is_empty() {
+        findings.rule("protocol", protocol(&port.protocol));
+    }
+}
+
 /// `127.0.0.1:PORT`, `0.0.0.0:PORT`, `[::1]:PORT`, `[::]:PORT`, `unix:///path`, or nothing.
 fn default_endpoint(text: &str) -> Result<(), String> {
     if text.is_empty() {
@@ -158,10 +166,8 @@ fn default_endpoint(text: &str) -> Result<(), String> {
 fn egress(findings: &mut Findings<'_>, listener: &EgressListener) {
     if let Some(port) = &listener.port {
         findings.field("port", |findings| {
-            if listener.bind.starts_with("unix://") {
-                findings.required("name", !port.name.is_empty());
-            } else {
-                server_port(findings, port);
+            if !listener.bind.starts_with("unix://") {
+                listener_port(findings, port);
             }
         });
     }

@@ -11,6 +11,7 @@ use super::{
     HttpRewrite, HttpRoute,
 };
 use crate::check::{Findings, name, scope, text};
+use crate::problem::Code;
 use crate::value::StringMatch;
 
 /// Conditions under which Envoy knows to try again.
@@ -152,7 +153,10 @@ fn http_match(findings: &mut Findings<'_>, condition: &HttpMatchRequest) {
 fn header_matches(findings: &mut Findings<'_>, field: &str, matches: &BTreeMap<Str, StringMatch>) {
     findings.field(field, |findings| {
         for (name, value) in matches {
-            findings.rule(name, text::header_name(name));
+            // `@request.auth.claims.group` stands for a claim of the request's token.
+            if !name.starts_with("@request.auth.claims") {
+                findings.rule(name, text::header_name(name));
+            }
             findings.rule(name, text::string_match(value));
         }
     });
@@ -260,10 +264,11 @@ fn rewrite(findings: &mut Findings<'_>, value: &HttpRewrite, matches: &[HttpMatc
         .iter()
         .any(|m| matches!(m.uri, Some(StringMatch::Regex(_))));
     if by_regex && !value.uri.is_empty() {
-        findings.error_at(
+        findings.warn_at(
             "uri",
-            "Invalid value: uri cannot be rewritten where it is matched by a regular expression; \
-             use uriRegexRewrite",
+            Code::Suspicious,
+            "where uri is matched by a regular expression, the whole path is replaced; \
+             uriRegexRewrite can keep parts of it",
         );
     }
 }
