@@ -7,5 +7,10 @@
 pub mod access_log;
 pub mod cluster;
 pub mod compiled;
+mod http;
+mod listener;
+mod network_filter;
 pub mod stats;
+mod upstream;
+pub mod worker;
 pub mod xds;

@@ -1,6 +1,9 @@
 //! Patterns over the subject alternative names of a peer certificate (Envoy
 //! `SubjectAltNameMatcher`). A certificate passes when any name matches any pattern.
 
+use std::fmt;
+use std::sync::Arc;
+
 use ferromesh_types::Str;
 
 use crate::peer::PeerCertificate;
@@ -21,7 +24,7 @@ pub enum SanKind {
 }
 
 /// What a name must look like.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone)]
 pub enum SanPattern {
     /// The whole name; for DNS names a certificate's `*.` label stands for one label.
     Exact(Str),
@@ -31,10 +34,24 @@ pub enum SanPattern {
     Suffix(Str),
     /// Part of it.
     Contains(Str),
+    /// Whatever this function accepts, such as a regular expression.
+    Test(Arc<dyn Fn(&str) -> bool + Send + Sync>),
+}
+
+impl fmt::Debug for SanPattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Exact(text) => write!(f, "Exact({text:?})"),
+            Self::Prefix(text) => write!(f, "Prefix({text:?})"),
+            Self::Suffix(text) => write!(f, "Suffix({text:?})"),
+            Self::Contains(text) => write!(f, "Contains({text:?})"),
+            Self::Test(_) => f.write_str("Test"),
+        }
+    }
 }
 
 /// One pattern for one kind of name.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug)]
 pub struct SanMatcher {
     /// Which names.
     pub kind: SanKind,
@@ -72,6 +89,7 @@ impl SanPattern {
             Self::Prefix(text) => name.starts_with(text.as_str()),
             Self::Suffix(text) => name.ends_with(text.as_str()),
             Self::Contains(text) => name.contains(text.as_str()),
+            Self::Test(test) => test(name),
         }
     }
 

@@ -11,6 +11,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::TlsAcceptor;
 
 use crate::error::TlsError;
+use crate::peer::PeerCertificate;
 use crate::secret::{Identity, Secret, SecretStore, TrustedRoots};
 use crate::settings::{ClientAuth, ServerSettings};
 use crate::stream::ServerStream;
@@ -74,6 +75,12 @@ impl TlsServer {
     /// Whether the secrets are there and usable.
     pub fn check(&self) -> Result<(), TlsError> {
         self.config().map(drop)
+    }
+
+    /// What our own certificate says, as of now.
+    pub fn local_certificate(&self) -> Option<PeerCertificate> {
+        let secret = self.store.find(&self.settings.identity)?;
+        PeerCertificate::from_chain(secret.identity.as_ref()?.chain().take(1))
     }
 
     /// Performs the handshake. The caller bounds its time.
@@ -161,6 +168,7 @@ impl TlsServer {
         Ok(Arc::new(ClientVerifier {
             chain,
             names: self.settings.client_names.clone(),
+            hashes: self.settings.client_hashes.clone(),
         }))
     }
 }

@@ -1,4 +1,4 @@
-//! What one listener or one cluster asks of TLS. Plain values: equal settings make equal behaviour.
+//! What one listener or one cluster asks of TLS. Plain values.
 
 use ferromesh_types::Str;
 
@@ -48,7 +48,7 @@ pub enum ClientAuth {
 }
 
 /// A TLS server: a listener's filter chain, or a control-plane port.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug)]
 pub struct ServerSettings {
     /// Name of the secret with certificate and key.
     pub identity: Str,
@@ -58,6 +58,8 @@ pub struct ServerSettings {
     pub client_auth: ClientAuth,
     /// Patterns of which a client certificate must match one; empty for no restriction.
     pub client_names: Vec<SanMatcher>,
+    /// SHA-256 of the client certificates that are accepted; empty for no restriction.
+    pub client_hashes: Vec<[u8; 32]>,
     /// Protocols in order of preference; empty for no ALPN.
     pub alpn: Vec<Str>,
     /// Versions and suites.
@@ -72,6 +74,7 @@ impl ServerSettings {
             client_roots: None,
             client_auth: ClientAuth::None,
             client_names: Vec::new(),
+            client_hashes: Vec::new(),
             alpn: Vec::new(),
             parameters: TlsParameters::default(),
         }
@@ -88,7 +91,7 @@ pub enum ServerTrust {
 }
 
 /// A TLS client: an upstream cluster, or the agent's own connections.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug)]
 pub struct ClientSettings {
     /// Name of the secret with certificate and key, for mutual TLS.
     pub identity: Option<Str>,
@@ -99,6 +102,8 @@ pub struct ClientSettings {
     pub verify_host: bool,
     /// Patterns of which the server's certificate must match one; empty for no restriction.
     pub server_names: Vec<SanMatcher>,
+    /// SHA-256 of the server certificates that are accepted; empty for no restriction.
+    pub server_hashes: Vec<[u8; 32]>,
     /// Server name to send, unless a connection brings its own; `None` sends none.
     pub sni: Option<Str>,
     /// Protocols to offer, unless a connection brings its own.
@@ -115,6 +120,7 @@ impl ClientSettings {
             trust: ServerTrust::Roots(Str::from(roots)),
             verify_host: true,
             server_names: Vec::new(),
+            server_hashes: Vec::new(),
             sni: None,
             alpn: Vec::new(),
             parameters: TlsParameters::default(),

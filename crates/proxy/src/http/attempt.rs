@@ -1,0 +1,330 @@
+//! One try: a connection to an endpoint, the request, the head of the answer; then the body of the
+//! answer that is kept.
+
+use std::future::{Future, poll_fn};
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use ferromesh_http::{Frame, Framing, Method, ResponseHead, Version};
+
+use super::deadline::{Deadlines, Expired};
+use super::downstream::Downstream;
+use super::exchange::{End, Exchange};
+use super::filter::alpn;
+use super::upload::{RequestBody, Upload};
+use super::upstream::{Upstream, http2_reason};
+use crate::cluster::{Endpoint, Thresholds};
+use crate::compiled::{Cluster, Http1Upstream, UpstreamHttp, UpstreamTransport};
+use crate::upstream::{Acquired, ConnectOptions, ResetReason, Speak, Wanted, acquire, hash_text};
+
+/// A try that brought the head of an answer.
+pub(super) struct Answer {
+    pub(super) head: ResponseHead,
+    pub(super) framing: Framing,
+    pub(super) upstream: Upstream,
+    pub(super) upload: Upload,
+}
+
+/// A try that brought none.
+pub(super) enum Failure {
+    /// The exchange with the endpoint came to nothing.
+    Reset {
+        reason: ResetReason,
+        /// Why the connection could not be made.
+        transport_failure: String,
+        /// Whether the request may have been sent.
+        begun: bool,
+        /// Whether only a kept connection may have died.
+        dead_connection: bool,
+    },
+    /// A deadline passed.
+    Expired(Expired),
+    /// The client is gone.
+    Gone,
+}
+
+impl Failure {
+    fn reset(reason: ResetReason, begun: bool) -> Self {
+        Self::Reset {
+            reason,
+            transport_failure: String::new(),
+            begun,
+            dead_connection: false,
+        }
+    }
+}
+
+/// The ends and the clock of an exchange, which every step needs together.
+pub(super) struct Ends<'e, 'd> {
+    pub(super) body: &'e mut RequestBody,
+    pub(super) downstream: &'e mut Downstream<'d>,
+    pub(super) deadlines: &'e mut Deadlines,
+}
+
+impl Ends<'_, '_> {
+    /// What can end a wait for the endpoint: a deadline, or the client leaving.
+    pub(super) fn poll_interrupted(&mut self, cx: &mut Context<'_>) -> Poll<Failure> {
+        if let Poll::Ready(expired) = self.deadlines.poll(cx) {
+            return Poll::Ready(Failure::Expired(expired));
+        }
+        if self.body.is_complete() && self.downstream.poll_gone(cx).is_ready() {
+            return Poll::Ready(Failure::Gone);
+        }
+        Poll::Pending
+    }
+}
+
+impl Exchange<'_> {
+    /// Tries `endpoint`, up to the head of its answer.
+    pub(super) async fn attempt(
+        &mut self,
+        cluster: &Arc<Cluster>,
+        endpoint: &Arc<Endpoint>,
+        limits: &Arc<Thresholds>,
+        ends: &mut Ends<'_, '_>,
+    ) -> Result<Answer, Failure> {
+        let wanted = self.wanted(cluster, endpoint, limits);
+        let acquired = {
+            let mut acquiring = pin!(acquire(self.worker, cluster, endpoint, &wanted));
+            poll_fn(|cx| match acquiring.as_mut().poll(cx) {
+                Poll::Ready(result) => Poll::Ready(Ok(result)),
+                Poll::Pending => ends.poll_interrupted(cx).map(Err),
+            })
+            .await?
+        };
+        let acquired = acquired.map_err(|error| Failure::Reset {
+            reason: error.reason(),
+            transport_failure: error.transport_failure(),
+            begun: false,
+            dead_connection: false,
+        })?;
+        let mut upstream = self.send_head(cluster, acquired, ends.body)?;
+        let mut upload = Upload::default();
+        let result = self.wait_for_head(&mut upstream, &mut upload, ends).await;
+        match result {
+            Ok((head, framing)) => Ok(Answer {
+                head,
+                framing,
+                upstream,
+                upload,
+            }),
+            Err(mut failure) => {
+                if let Failure::Reset {
+                    dead_connection, ..
+                } = &mut failure
+                {
+                    *dead_connection = upstream.may_have_been_dead();
+                }
+                upstream.finish(false);
+                Err(failure)
+            }
+        }
+    }
+
+    /// What the request asks of a connection.
+    fn wanted<'l>(
+        &self,
+        cluster: &Cluster,
+        endpoint: &Endpoint,
+        limits: &'l Arc<Thresholds>,
+    ) -> Wanted<'l> {
+        let (speak, version) = match &cluster.http {
+            UpstreamHttp::Http1(_) => (Speak::Http1, self.version_as_http1()),
+            UpstreamHttp::Http2(settings) => (Speak::Http2(*settings), Version::Http2),
+            UpstreamHttp::Downstream(_, settings) if self.head.version == Version::Http2 => {
+                (Speak::Http2(*settings), Version::Http2)
+            }
+            UpstreamHttp::Downstream(..) => (Speak::Http1, self.version_as_http1()),
+            UpstreamHttp::Alpn(_, settings) => (Speak::Alpn(*settings), Version::Http11),
+        };
+        let mut options = ConnectOptions::default();
+        let mut variant = 0;
+        if let UpstreamTransport::Tls(tls) = &*endpoint.transport {
+            if let Some((protocols, number)) =
+                alpn::override_for(&self.manager.filters, cluster, version)
+            {
+                options.alpn = Some(protocols);
+                variant = number;
+            }
+            if tls.auto_sni {
+                let authority = self.head.authority();
+                let name = ferromesh_route::virtual_host::without_port(authority);
+                variant ^= hash_text(name);
+                options.server_name = Some(name.to_owned());
+            }
+        }
+        Wanted {
+            speak,
+            options,
+            variant,
+            limits,
+        }
+    }
+
+    fn version_as_http1(&self) -> Version {
+        match self.head.version {
+            Version::Http10 => Version::Http10,
+            Version::Http11 | Version::Http2 => Version::Http11,
+        }
+    }
+
+    fn send_head(
+        &mut self,
+        cluster: &Cluster,
+        acquired: Acquired,
+        body: &RequestBody,
+    ) -> Result<Upstream, Failure> {
+        match acquired {
+            Acquired::Http1(mut lent) => {
+                self.outcome.upstream_local = lent.local;
+                self.outcome.upstream_peer_uri.clone_from(&lent.peer_uri);
+                lent.connection.send_request(&self.head, body.framing);
+                let trailers = http1_options(cluster).is_some_and(|http1| http1.enable_trailers);
+                Ok(Upstream::http1(lent, trailers))
+            }
+            Acquired::Http2(reservation) => {
+                self.outcome.upstream_local = reservation.local();
+                self.outcome.upstream_peer_uri = reservation.peer_uri().cloned();
+                let tunnel = self.head.method == Method::CONNECT || self.head.protocol().is_some();
+                let end = body.framing.is_empty() && !tunnel;
+                match reservation.send(&self.head, end) {
+                    Ok(Some(stream)) => Ok(Upstream::Http2(Box::new(stream))),
+                    Ok(None) => Err(Failure::reset(ResetReason::LocalReset, false)),
+                    Err(error) => Err(Failure::reset(http2_reason(&error), false)),
+                }
+            }
+        }
+    }
+
+    /// Sends the body as far as it comes and waits for the final head.
+    async fn wait_for_head(
+        &mut self,
+        upstream: &mut Upstream,
+        upload: &mut Upload,
+        ends: &mut Ends<'_, '_>,
+    ) -> Result<(ResponseHead, Framing), Failure> {
+        let tunnel = self.head.method == Method::CONNECT || self.head.protocol().is_some();
+        let pass_100 = self.manager.proxy_100_continue;
+        let method = self.head.method.clone();
+        poll_fn(|cx| {
+            // A tunnel's bytes wait for the answer that opens it.
+            if !tunnel {
+                let sent = upload.poll(cx, ends.body, ends.downstream, upstream);
+                if let Poll::Ready(Err(_)) = sent {
+                    return Poll::Ready(Err(Failure::Gone));
+                }
+            }
+            if let Poll::Ready(Err(_)) = upstream.poll_flush(cx) {
+                // The endpoint may have answered before it closed; its answer tells.
+                upload.broken = true;
+            }
+            while let Poll::Ready(result) = upstream.poll_head(cx, &method) {
+                let (head, framing) = match result {
+                    Ok(read) => read,
+                    Err(reason) => return Poll::Ready(Err(Failure::reset(reason, true))),
+                };
+                if !head.is_informational() {
+                    return Poll::Ready(Ok((head, framing)));
+                }
+                if (pass_100 || head.status != 100) && ends.downstream.send_interim(&head).is_err()
+                {
+                    return Poll::Ready(Err(Failure::Gone));
+                }
+            }
+            if let Poll::Ready(Err(_)) = ends.downstream.poll_flush(cx) {
+                return Poll::Ready(Err(Failure::Gone));
+            }
+            ends.poll_interrupted(cx).map(Err)
+        })
+        .await
+    }
+
+    /// Streams the rest of the request up and the body of the answer down.
+    pub(super) async fn stream_answer(
+        &mut self,
+        upstream: &mut Upstream,
+        upload: &mut Upload,
+        tunnel: bool,
+        ends: &mut Ends<'_, '_>,
+    ) -> Result<(), Failure> {
+        let mut answered = false;
+        let outcome = &mut self.outcome;
+        poll_fn(|cx| {
+            if !upload.done && !upload.broken {
+                let sent = upload.poll(cx, ends.body, ends.downstream, upstream);
+                if let Poll::Ready(Err(_)) = sent {
+                    return Poll::Ready(Err(Failure::Gone));
+                }
+            }
+            // The endpoint may stop reading and still send the answer to its end.
+            let _ = upstream.poll_flush(cx);
+            if tunnel && upload.done {
+                let _ = upstream.poll_end_tunnel(cx);
+            }
+            while !answered {
+                match ends.downstream.poll_room(cx) {
+                    Poll::Ready(Ok(())) => {}
+                    Poll::Ready(Err(_)) => return Poll::Ready(Err(Failure::Gone)),
+                    Poll::Pending => break,
+                }
+                let Poll::Ready(frame) = upstream.poll_frame(cx) else {
+                    break;
+                };
+                let sent = match frame {
+                    Ok(Frame::Data(data)) => {
+                        outcome.bytes_sent += data.len() as u64;
+                        ends.deadlines.moved();
+                        ends.downstream.send_data(data)
+                    }
+                    Ok(Frame::Trailers(trailers)) => {
+                        answered = true;
+                        let sent = ends.downstream.send_end(Some(&trailers));
+                        outcome.trailers = Some(trailers);
+                        sent
+                    }
+                    Ok(Frame::End) => {
+                        answered = true;
+                        ends.downstream.send_end(None)
+                    }
+                    Err(reason) => return Poll::Ready(Err(Failure::reset(reason, true))),
+                };
+                if sent.is_err() {
+                    return Poll::Ready(Err(Failure::Gone));
+                }
+            }
+            let flushed = match (answered, tunnel) {
+                (true, true) => ends.downstream.poll_end_tunnel(cx),
+                _ => ends.downstream.poll_flush(cx),
+            };
+            match flushed {
+                Poll::Ready(Err(_)) => return Poll::Ready(Err(Failure::Gone)),
+                Poll::Ready(Ok(())) if answered => return Poll::Ready(Ok(())),
+                _ => {}
+            }
+            // An answer in flight to a client that is gone shows when it is written; one that
+            // is silent shows here.
+            ends.poll_interrupted(cx).map(Err)
+        })
+        .await
+    }
+}
+
+impl Failure {
+    /// How the exchange ended when the answer had begun already.
+    pub(super) fn end(&self) -> End {
+        match self {
+            Self::Gone => End::Gone,
+            Self::Reset { .. } | Self::Expired(_) => End::Broken,
+        }
+    }
+}
+
+fn http1_options(cluster: &Cluster) -> Option<&Http1Upstream> {
+    match &cluster.http {
+        UpstreamHttp::Http1(options)
+        | UpstreamHttp::Downstream(options, _)
+        | UpstreamHttp::Alpn(options, _) => Some(options),
+        UpstreamHttp::Http2(_) => None,
+    }
+}

@@ -1,0 +1,190 @@
+//! The client's end of an exchange.
+
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use ferromesh_http::http1::Connection;
+use ferromesh_http::http2::ServerStream;
+use ferromesh_http::{Frame, Framing, Headers, ResponseHead, Version};
+
+use crate::worker::Transport;
+
+/// Answer bytes that wait for a slow client before the endpoint is held back: enough to fill the
+/// socket's own buffer again after a wake, little enough to hold for every connection.
+const MOST_UNSENT: usize = 64 * 1024;
+
+/// The client is gone, or broke the protocol in a way that ends the exchange.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Gone;
+
+/// Where the request came from and the answer goes.
+pub(crate) enum Downstream<'a> {
+    /// The only exchange on an HTTP/1.1 connection for now.
+    Http1(&'a mut Http1Side),
+    /// A stream of an HTTP/2 connection.
+    Http2(Box<ServerStream>),
+}
+
+/// An HTTP/1.1 connection with what its current exchange says about it.
+pub(crate) struct Http1Side {
+    /// The codec on its socket.
+    pub(crate) connection: Connection<Transport>,
+    /// Whether the connection ends with this exchange.
+    pub(crate) close: bool,
+    /// Whether trailers may be sent.
+    pub(crate) trailers: bool,
+    /// The version of the request.
+    pub(crate) version: Version,
+}
+
+impl Downstream<'_> {
+    pub(crate) fn is_http2(&self) -> bool {
+        matches!(self, Self::Http2(_))
+    }
+
+    /// The next part of the request's body.
+    pub(crate) fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Result<Frame, Gone>> {
+        match self {
+            Self::Http1(side) => side.connection.poll_frame(cx).map_err(|_| Gone),
+            Self::Http2(stream) => stream.receiving.poll_frame(cx).map_err(|_| Gone),
+        }
+    }
+
+    /// Resolves when the client gives up. Only after the request's body was read.
+    pub(crate) fn poll_gone(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        match self {
+            Self::Http1(side) => {
+                // A pipelined request is there: the client waits for its answers.
+                if side.connection.has_unread() {
+                    return Poll::Pending;
+                }
+                match ready!(side.connection.poll_fill(cx)) {
+                    Ok(count) if count > 0 => Poll::Pending,
+                    _ => Poll::Ready(()),
+                }
+            }
+            Self::Http2(stream) => stream.poll_reset(cx),
+        }
+    }
+
+    /// Queues an interim answer; HTTP/1.0 clients know none.
+    pub(crate) fn send_interim(&mut self, head: &ResponseHead) -> Result<(), Gone> {
+        match self {
+            Self::Http1(side) => {
+                if side.version == Version::Http11 {
+                    side.connection.send_response(head, Framing::None, false);
+                }
+                Ok(())
+            }
+            Self::Http2(stream) => stream.send_interim(head).map_err(|_| Gone),
+        }
+    }
+
+    /// Queues the head of the answer.
+    pub(crate) fn send_head(&mut self, head: &ResponseHead, framing: Framing) -> Result<(), Gone> {
+        match self {
+            Self::Http1(side) => {
+                let framing = match framing {
+                    // An HTTP/1.0 client knows no chunks, only the end of the connection.
+                    Framing::Chunked | Framing::UntilClose if side.version == Version::Http10 => {
+                        side.close = true;
+                        Framing::UntilClose
+                    }
+                    // A tunnel after 101 or CONNECT has no framing; other bodies get chunks.
+                    Framing::UntilClose if head.status != 101 && head.status / 100 != 1 => {
+                        Framing::Chunked
+                    }
+                    framing => framing,
+                };
+                let close = side.close && head.status != 101;
+                side.connection.send_response(head, framing, close);
+                Ok(())
+            }
+            Self::Http2(stream) => stream
+                .send_response(head, framing.is_empty())
+                .map_err(|_| Gone),
+        }
+    }
+
+    /// Queues the head that turns an HTTP/1.1 connection into a tunnel, or opens one on a stream.
+    pub(crate) fn send_tunnel_head(&mut self, head: &ResponseHead) -> Result<(), Gone> {
+        match self {
+            Self::Http1(side) => {
+                side.close = true;
+                side.connection
+                    .send_response(head, Framing::UntilClose, false);
+                side.connection.become_tunnel();
+                Ok(())
+            }
+            Self::Http2(stream) => stream.send_response(head, false).map_err(|_| Gone),
+        }
+    }
+
+    /// Queues bytes of the answer's body.
+    pub(crate) fn send_data(&mut self, data: Bytes) -> Result<(), Gone> {
+        match self {
+            Self::Http1(side) => side.connection.send_data(data),
+            Self::Http2(stream) => {
+                let sending = stream.sending().ok_or(Gone)?;
+                sending.send_data(data, false).map_err(|_| Gone)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Queues the end of the answer.
+    pub(crate) fn send_end(&mut self, trailers: Option<&Headers>) -> Result<(), Gone> {
+        match self {
+            Self::Http1(side) => {
+                let trailers = trailers.filter(|_| side.trailers);
+                side.connection.send_end(trailers);
+            }
+            Self::Http2(stream) => {
+                if let Some(sending) = stream.sending() {
+                    sending.send_end(trailers).map_err(|_| Gone)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Resolves when more of the answer may be queued.
+    pub(crate) fn poll_room(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Gone>> {
+        match self {
+            Self::Http1(side) => {
+                if side.connection.unsent() < MOST_UNSENT {
+                    return Poll::Ready(Ok(()));
+                }
+                side.connection.poll_flush(cx).map_err(|_| Gone)
+            }
+            Self::Http2(stream) => match stream.sending() {
+                Some(sending) => sending.poll_ready(cx).map_err(|_| Gone),
+                None => Poll::Ready(Ok(())),
+            },
+        }
+    }
+
+    /// Sends what is queued. HTTP/2 frames are sent by their connection.
+    pub(crate) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Gone>> {
+        match self {
+            Self::Http1(side) => side.connection.poll_flush(cx).map_err(|_| Gone),
+            Self::Http2(_) => Poll::Ready(Ok(())),
+        }
+    }
+
+    /// Ends the sending half of a tunnel.
+    pub(crate) fn poll_end_tunnel(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Gone>> {
+        match self {
+            Self::Http1(side) => side.connection.poll_shutdown(cx).map_err(|_| Gone),
+            Self::Http2(_) => Poll::Ready(Ok(())),
+        }
+    }
+
+    /// Gives the exchange up in a way that the client notices.
+    pub(crate) fn abort(&mut self) {
+        match self {
+            Self::Http1(side) => side.close = true,
+            Self::Http2(stream) => stream.fail(),
+        }
+    }
+}

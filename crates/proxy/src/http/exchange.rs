@@ -1,0 +1,73 @@
+//! The state of one exchange.
+
+use std::borrow::Cow;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::{Instant, SystemTime};
+
+use ferromesh_http::{Headers, RequestHead, ResponseHead};
+use ferromesh_route::{Route, VirtualHost};
+use ferromesh_types::Str;
+
+use crate::access_log::ResponseFlags;
+use crate::cluster::Endpoint;
+use crate::compiled::{Cluster, Config, HttpManager};
+use crate::listener::Connection;
+use crate::worker::Worker;
+
+/// One exchange, from head to log line.
+pub(super) struct Exchange<'w> {
+    pub(super) worker: &'w Rc<Worker>,
+    pub(super) connection: &'w Connection,
+    pub(super) manager: &'w HttpManager,
+    /// The generation that the exchange began with.
+    pub(super) config: Arc<Config>,
+    pub(super) head: RequestHead,
+    pub(super) grpc: bool,
+    pub(super) started: Instant,
+    pub(super) wall: SystemTime,
+    pub(super) client: SocketAddr,
+    pub(super) virtual_host: Option<Arc<VirtualHost>>,
+    pub(super) route: Option<Arc<Route>>,
+    pub(super) cluster: Option<Arc<Cluster>>,
+    pub(super) outcome: Outcome,
+}
+
+/// What became of it.
+#[derive(Default)]
+pub(super) struct Outcome {
+    pub(super) flags: ResponseFlags,
+    pub(super) details: Cow<'static, str>,
+    pub(super) failure: String,
+    pub(super) endpoint: Option<Arc<Endpoint>>,
+    pub(super) upstream_local: Option<SocketAddr>,
+    pub(super) upstream_peer_uri: Option<Str>,
+    pub(super) attempts: u32,
+    pub(super) bytes_sent: u64,
+    /// When the last try began.
+    pub(super) tried: Option<Instant>,
+    /// When the answer began.
+    pub(super) answered: Option<Instant>,
+    pub(super) response: Option<ResponseHead>,
+    pub(super) trailers: Option<Headers>,
+}
+
+/// How an exchange ended, for the connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum End {
+    /// The client has the whole answer.
+    Complete,
+    /// The client is gone.
+    Gone,
+    /// The answer broke off.
+    Broken,
+}
+
+impl Exchange<'_> {
+    /// Remembers why the exchange went as it did.
+    pub(super) fn explain(&mut self, flags: ResponseFlags, details: impl Into<Cow<'static, str>>) {
+        self.outcome.flags.insert(flags);
+        self.outcome.details = details.into();
+    }
+}

@@ -1,0 +1,220 @@
+//! Answers of the proxy's own: Envoy's statuses, bodies, flags and details.
+
+use std::borrow::Cow;
+use std::fmt::Write as _;
+
+use ferromesh_http::http1::HeadError;
+use ferromesh_http::{Headers, RequestHead, ResponseHead};
+
+use super::deadline::Expired;
+use crate::access_log::ResponseFlags;
+use crate::upstream::ResetReason;
+
+/// An answer.
+#[derive(Clone, Debug)]
+pub(crate) struct LocalReply {
+    pub(crate) status: u16,
+    pub(crate) body: Cow<'static, str>,
+    pub(crate) details: Cow<'static, str>,
+    pub(crate) flags: ResponseFlags,
+    /// Fields besides those of every answer.
+    pub(crate) headers: Vec<(&'static str, String)>,
+}
+
+impl LocalReply {
+    pub(super) fn new(status: u16, body: &'static str, details: &'static str) -> Self {
+        Self {
+            status,
+            body: Cow::Borrowed(body),
+            details: Cow::Borrowed(details),
+            flags: ResponseFlags::default(),
+            headers: Vec::new(),
+        }
+    }
+
+    fn flagged(mut self, flags: ResponseFlags) -> Self {
+        self.flags = flags;
+        self
+    }
+
+    pub(super) fn bad_request(details: &'static str) -> Self {
+        Self::new(400, "", details)
+    }
+
+    pub(super) fn no_route() -> Self {
+        Self::new(404, "", "route_not_found").flagged(ResponseFlags::NO_ROUTE)
+    }
+
+    pub(super) fn no_cluster(status: u16) -> Self {
+        Self::new(status, "", "cluster_not_found").flagged(ResponseFlags::NO_CLUSTER)
+    }
+
+    pub(super) fn no_healthy_upstream() -> Self {
+        Self::new(503, "no healthy upstream", "no_healthy_upstream")
+            .flagged(ResponseFlags::NO_HEALTHY_UPSTREAM)
+    }
+
+    pub(super) fn upgrade_refused() -> Self {
+        Self::new(403, "", "upgrade_failed")
+    }
+
+    /// The upstream exchange came to nothing before an answer began.
+    pub(super) fn reset(reason: ResetReason, transport_failure: &str) -> Self {
+        let status = match reason {
+            ResetReason::ProtocolError => 502,
+            _ => 503,
+        };
+        let mut body = format!(
+            "upstream connect error or disconnect/reset before headers. reset reason: {}",
+            reason.text()
+        );
+        let mut detail = reason.text().replace(' ', "_");
+        if !transport_failure.is_empty() {
+            let _ = write!(body, ", transport failure reason: {transport_failure}");
+            let _ = write!(detail, "|{}", transport_failure.replace(' ', "_"));
+        }
+        let mut reply = Self {
+            status,
+            body: body.into(),
+            details: format!("upstream_reset_before_response_started{{{detail}}}").into(),
+            flags: reason.flag(),
+            headers: Vec::new(),
+        };
+        if reason == ResetReason::Overflow {
+            reply
+                .headers
+                .push(("x-envoy-overloaded", "true".to_owned()));
+        }
+        reply
+    }
+
+    /// A deadline passed before an answer began.
+    pub(super) fn expired(expired: Expired, upstream_tried: bool) -> Self {
+        match expired {
+            Expired::Request if upstream_tried => {
+                Self::new(504, "upstream request timeout", "response_timeout")
+                    .flagged(ResponseFlags::UPSTREAM_REQUEST_TIMEOUT)
+            }
+            Expired::Request => Self::new(504, "upstream request timeout", "response_timeout")
+                .flagged(ResponseFlags::UPSTREAM_REQUEST_TIMEOUT),
+            Expired::Try => Self::new(504, "upstream request timeout", "upstream_per_try_timeout")
+                .flagged(ResponseFlags::UPSTREAM_REQUEST_TIMEOUT),
+            Expired::Idle => Self::new(504, "stream timeout", "stream_idle_timeout")
+                .flagged(ResponseFlags::STREAM_IDLE_TIMEOUT),
+            Expired::Upload => Self::new(408, "request timeout", "request_overall_timeout"),
+            Expired::Stream => {
+                Self::new(408, "downstream duration timeout", "max_duration_timeout")
+                    .flagged(ResponseFlags::DURATION_TIMEOUT)
+            }
+        }
+    }
+
+    /// The answer for a gRPC client: HTTP 200, the status in `grpc-status`.
+    pub(super) fn head(&self, grpc: bool) -> (ResponseHead, bytes::Bytes) {
+        let body = bytes::Bytes::from(self.body.clone().into_owned());
+        if grpc {
+            let mut head = ResponseHead::new(200);
+            head.headers.append("content-type", "application/grpc");
+            let status = grpc_status(self.status);
+            head.headers.append("grpc-status", status.to_string());
+            if !body.is_empty() {
+                head.headers
+                    .append("grpc-message", grpc_message(&self.body));
+            }
+            self.put_headers(&mut head.headers);
+            return (head, bytes::Bytes::new());
+        }
+        let mut head = ResponseHead::new(self.status);
+        if !body.is_empty() {
+            head.headers
+                .append("content-length", body.len().to_string());
+            head.headers.append("content-type", "text/plain");
+        }
+        self.put_headers(&mut head.headers);
+        (head, body)
+    }
+
+    fn put_headers(&self, headers: &mut Headers) {
+        for (name, value) in &self.headers {
+            headers.append(name, value);
+        }
+    }
+}
+
+/// The answer to a head that cannot be read.
+pub(crate) fn refuse_head(error: HeadError) -> LocalReply {
+    let body = if error.status() == 431 {
+        "Request Header Fields Too Large"
+    } else {
+        "Bad Request"
+    };
+    LocalReply::new(error.status(), body, error.details())
+        .flagged(ResponseFlags::DOWNSTREAM_PROTOCOL_ERROR)
+}
+
+/// Whether the client speaks gRPC, so that it looks for `grpc-status`.
+pub(super) fn is_grpc(head: &RequestHead) -> bool {
+    head.headers.find("content-type").is_some_and(|value| {
+        value
+            .strip_prefix(b"application/grpc")
+            .is_some_and(|rest| rest.is_empty() || rest[0] == b'+' || rest[0] == b';')
+    })
+}
+
+/// The gRPC status for an HTTP status (gRPC's http-grpc-status-mapping, with Envoy's additions).
+fn grpc_status(status: u16) -> u32 {
+    match status {
+        400 => 13,
+        401 => 16,
+        403 => 7,
+        404 => 12,
+        429 | 502..=504 => 14,
+        _ => 2,
+    }
+}
+
+/// Percent-encoding of gRPC messages: everything outside the printable ASCII, and the percent sign.
+fn grpc_message(text: &str) -> String {
+    text.bytes().fold(String::new(), |mut out, byte| {
+        if (b' '..=b'~').contains(&byte) && byte != b'%' {
+            out.push(byte as char);
+        } else {
+            let _ = write!(out, "%{byte:02X}");
+        }
+        out
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refused_connection_says_what_happened() {
+        let failure = "delayed connect error: Connection refused";
+        let reply = LocalReply::reset(ResetReason::RemoteConnectionFailure, failure);
+        assert_eq!(reply.status, 503);
+        assert_eq!(
+            reply.body,
+            "upstream connect error or disconnect/reset before headers. reset reason: remote \
+             connection failure, transport failure reason: delayed connect error: Connection refused"
+        );
+        assert_eq!(
+            reply.details,
+            "upstream_reset_before_response_started{remote_connection_failure|\
+             delayed_connect_error:_Connection_refused}"
+        );
+        assert_eq!(reply.flags.short(), "UF");
+    }
+
+    #[test]
+    fn a_grpc_client_gets_a_grpc_status() {
+        let (head, body) = LocalReply::no_healthy_upstream().head(true);
+        assert_eq!((head.status, body.len()), (200, 0));
+        assert_eq!(head.headers.text("grpc-status"), Some("14"));
+        assert_eq!(
+            head.headers.text("grpc-message"),
+            Some("no healthy upstream")
+        );
+    }
+}

@@ -1,0 +1,35 @@
+//! The request engine: one exchange from its head to its log line, whatever protocol is spoken on
+//! either side.
+//!
+//! | file | step |
+//! |---|---|
+//! | `prepare`, `path`, `client_cert` | what the connection manager does to a request first |
+//! | `stream` | the exchange: route, filters, tries, answer, log |
+//! | `attempt`, `upload` | one try on one endpoint |
+//! | `retry`, `deadline` | when to try again, when to give up |
+//! | `local_reply` | answers of the proxy's own |
+//! | `respond` | what happens to an answer on its way back |
+//! | `filter` | HTTP filters |
+//! | `downstream`, `upstream` | the two ends, over HTTP/1.1 or HTTP/2 |
+
+mod attempt;
+mod client_cert;
+mod deadline;
+mod downstream;
+mod exchange;
+mod filter;
+mod local_reply;
+mod log;
+mod mutate;
+mod path;
+mod prepare;
+mod respond;
+mod retry;
+mod stream;
+mod upload;
+mod upstream;
+mod view;
+
+pub(crate) use downstream::{Downstream, Http1Side};
+pub(crate) use local_reply::refuse_head;
+pub(crate) use stream::run;

@@ -1,0 +1,124 @@
+//! An answer on its way back: fields of the proxy, and sending an answer of the proxy's own.
+
+use std::future::poll_fn;
+use std::time::Instant;
+
+use ferromesh_http::{Framing, ResponseHead};
+
+use super::downstream::Downstream;
+use super::exchange::{End, Exchange};
+use super::local_reply::LocalReply;
+use super::upload::RequestBody;
+use super::view::RequestLookup;
+use super::{filter, mutate};
+use crate::compiled::ServerHeader;
+
+impl Exchange<'_> {
+    /// Edits the head of an answer from upstream.
+    pub(super) fn prepare_answer(&self, head: &mut ResponseHead) {
+        if !self.manager.router.suppress_envoy_headers {
+            if let Some(tried) = self.outcome.tried {
+                let millis = tried.elapsed().as_millis();
+                let mut digits = itoa::Buffer::new();
+                let value = digits.format(millis as u64);
+                head.headers.set("x-envoy-upstream-service-time", value);
+            }
+        } else {
+            head.headers
+                .retain(|name, _| !name.starts_with(b"x-envoy-"));
+        }
+        filter::on_response(&self.manager.filters, head);
+        self.put_own_fields(head);
+    }
+
+    /// The fields of every answer, from upstream or the proxy's own.
+    fn put_own_fields(&self, head: &mut ResponseHead) {
+        if self
+            .virtual_host
+            .as_ref()
+            .is_some_and(|host| host.response_attempt_count)
+        {
+            let attempts = self.outcome.attempts.to_string();
+            head.headers.set("x-envoy-attempt-count", attempts);
+        }
+        self.edit_answer(head);
+        let server = &self.manager.server_name;
+        match self.manager.server_header {
+            ServerHeader::PassThrough => {}
+            ServerHeader::AppendIfAbsent if head.headers.contains("server") => {}
+            _ => head.headers.set("server", server.as_str()),
+        }
+        if !head.headers.contains("date") {
+            head.headers.append("date", self.worker.date());
+        }
+        if !self.manager.via.is_empty() {
+            head.headers.append("via", self.manager.via.as_str());
+        }
+        if self.manager.request_id_in_response
+            && let Some(id) = self.head.headers.find("x-request-id")
+        {
+            head.headers.set("x-request-id", id);
+        }
+    }
+
+    /// Edits that the route table asks for, the most specific level first unless it is to win.
+    fn edit_answer(&self, head: &mut ResponseHead) {
+        let Some(table) = self.config.route_table(self.manager) else {
+            return;
+        };
+        let levels = [
+            self.route.as_ref().map(|route| &route.headers),
+            self.virtual_host.as_ref().map(|host| &host.headers),
+            Some(&table.headers),
+        ];
+        if levels.iter().flatten().all(|edits| edits.is_empty()) {
+            return;
+        }
+        let request = RequestLookup(&self.head);
+        let record = self.base_record(&request);
+        let mut edit = |edits| mutate::response(edits, &mut head.headers, &record);
+        if table.most_specific_headers_win {
+            levels.into_iter().rev().flatten().for_each(&mut edit);
+        } else {
+            levels.into_iter().flatten().for_each(&mut edit);
+        }
+    }
+
+    /// Sends an answer of the proxy's own.
+    pub(super) async fn reply(
+        &mut self,
+        reply: LocalReply,
+        body: &RequestBody,
+        downstream: &mut Downstream<'_>,
+    ) -> End {
+        self.explain(reply.flags, reply.details.clone());
+        let (mut head, content) = reply.head(self.grpc);
+        self.put_own_fields(&mut head);
+        if let Downstream::Http1(side) = downstream {
+            // What is left of the request cannot be told from the next one.
+            side.close |= !body.is_complete() || self.connection.is_draining();
+        }
+        self.outcome.answered = Some(Instant::now());
+        let head_only = self.head.method == ferromesh_http::Method::HEAD;
+        let framing = match content.len() {
+            _ if head_only => Framing::None,
+            length => Framing::Length(length as u64),
+        };
+        let mut sent = downstream.send_head(&head, framing);
+        if sent.is_ok() && !head_only && !content.is_empty() {
+            self.outcome.bytes_sent = content.len() as u64;
+            sent = downstream.send_data(content);
+        }
+        if sent.is_ok() {
+            sent = downstream.send_end(None);
+        }
+        if sent.is_ok() {
+            sent = poll_fn(|cx| downstream.poll_flush(cx)).await;
+        }
+        self.outcome.response = Some(head);
+        match sent {
+            Ok(()) => End::Complete,
+            Err(_) => End::Gone,
+        }
+    }
+}

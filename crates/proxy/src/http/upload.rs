@@ -1,0 +1,154 @@
+//! The request's body on its way upstream, and what is kept of it for another try.
+
+use std::task::{Context, Poll, ready};
+use std::time::Instant;
+
+use bytes::Bytes;
+use ferromesh_http::{Frame, Framing, Headers};
+
+use super::downstream::{Downstream, Gone};
+use super::upstream::Upstream;
+use crate::upstream::ResetReason;
+
+/// The body, over all tries.
+#[derive(Debug)]
+pub(super) struct RequestBody {
+    /// How the client frames it.
+    pub(super) framing: Framing,
+    /// Bytes that came so far.
+    pub(super) received: u64,
+    /// When it was complete.
+    pub(super) completed: Option<Instant>,
+    trailers: Option<Headers>,
+    kept: Vec<Bytes>,
+    kept_bytes: usize,
+    /// Whether everything that came is kept.
+    whole: bool,
+    limit: usize,
+}
+
+impl RequestBody {
+    /// A body of which at most `limit` bytes are kept.
+    pub(super) fn new(framing: Framing, limit: usize) -> Self {
+        Self {
+            framing,
+            received: 0,
+            completed: framing.is_empty().then(Instant::now),
+            trailers: None,
+            kept: Vec::new(),
+            kept_bytes: 0,
+            whole: true,
+            limit,
+        }
+    }
+
+    /// Whether all of it came.
+    pub(super) fn is_complete(&self) -> bool {
+        self.completed.is_some()
+    }
+
+    /// Whether another try can send it from the beginning.
+    pub(super) fn can_replay(&self) -> bool {
+        self.whole
+    }
+
+    /// Keeps nothing more: there will be no other try.
+    pub(super) fn forget(&mut self) {
+        self.whole = self.received == 0;
+        self.kept = Vec::new();
+        self.limit = 0;
+    }
+
+    /// The bytes of a tunnel follow.
+    pub(super) fn become_tunnel(&mut self) {
+        self.forget();
+        self.completed = None;
+        self.framing = Framing::UntilClose;
+    }
+
+    fn keep(&mut self, data: &Bytes) {
+        self.received += data.len() as u64;
+        if !self.whole {
+            return;
+        }
+        if self.kept_bytes + data.len() > self.limit {
+            self.whole = false;
+            self.kept = Vec::new();
+            return;
+        }
+        self.kept_bytes += data.len();
+        self.kept.push(data.clone());
+    }
+}
+
+/// How far one try has sent the body.
+#[derive(Debug, Default)]
+pub(super) struct Upload {
+    next: usize,
+    /// Whether the end was sent, too.
+    pub(super) done: bool,
+    /// The endpoint takes no more; its answer may say why.
+    pub(super) broken: bool,
+}
+
+impl Upload {
+    /// Sends what is there and can be taken. Ready when the end was sent or the endpoint takes no
+    /// more.
+    pub(super) fn poll(
+        &mut self,
+        cx: &mut Context<'_>,
+        body: &mut RequestBody,
+        downstream: &mut Downstream<'_>,
+        upstream: &mut Upstream,
+    ) -> Poll<Result<(), Gone>> {
+        while !self.done && !self.broken {
+            if ready!(upstream.poll_room(cx)).is_err() {
+                self.broken = true;
+                break;
+            }
+            let sent = match body.kept.get(self.next) {
+                Some(data) => {
+                    self.next += 1;
+                    upstream.send_data(data.clone())
+                }
+                None if body.is_complete() => {
+                    self.done = true;
+                    upstream.send_end(body.trailers.as_ref())
+                }
+                None => ready!(self.poll_more(cx, body, downstream, upstream))?,
+            };
+            self.broken |= sent.is_err();
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_more(
+        &mut self,
+        cx: &mut Context<'_>,
+        body: &mut RequestBody,
+        downstream: &mut Downstream<'_>,
+        upstream: &mut Upstream,
+    ) -> Poll<Result<Result<(), ResetReason>, Gone>> {
+        let frame = match ready!(downstream.poll_frame(cx)) {
+            Ok(frame) => frame,
+            Err(gone) => return Poll::Ready(Err(gone)),
+        };
+        let sent = match frame {
+            Frame::Data(data) => {
+                body.keep(&data);
+                self.next = body.kept.len();
+                upstream.send_data(data)
+            }
+            Frame::Trailers(trailers) => {
+                body.completed = Some(Instant::now());
+                body.trailers = Some(trailers);
+                Ok(())
+            }
+            Frame::End => {
+                body.completed = Some(Instant::now());
+                Ok(())
+            }
+        };
+        Poll::Ready(Ok(sent))
+    }
+}

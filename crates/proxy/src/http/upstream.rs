@@ -1,0 +1,225 @@
+//! The endpoint's end of an exchange.
+
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use ferromesh_http::http1::ConnectionError;
+use ferromesh_http::http2::Http2Error;
+use ferromesh_http::{Frame, Framing, Headers, Method, ResponseHead};
+
+use crate::upstream::{Http1Upstream, Http2Upstream, ResetReason};
+
+/// Request bytes that wait for a slow endpoint before the client is held back.
+const MOST_UNSENT: usize = 64 * 1024;
+
+/// Where the request goes and the answer comes from.
+pub(crate) enum Upstream {
+    /// Alone on an HTTP/1.1 connection.
+    Http1 {
+        /// The connection.
+        lent: Box<Http1Upstream>,
+        /// Whether the endpoint keeps the connection after this answer.
+        keep: bool,
+        /// Whether trailers may be sent.
+        trailers: bool,
+        /// Whether a byte of the answer has come.
+        answered: bool,
+    },
+    /// A stream of an HTTP/2 connection.
+    Http2(Box<Http2Upstream>),
+}
+
+impl Upstream {
+    /// On an HTTP/1.1 connection.
+    pub(crate) fn http1(lent: Box<Http1Upstream>, trailers: bool) -> Self {
+        Self::Http1 {
+            lent,
+            keep: false,
+            trailers,
+            answered: false,
+        }
+    }
+
+    /// Whether the exchange may have failed only because a kept connection had died unnoticed.
+    pub(crate) fn may_have_been_dead(&self) -> bool {
+        match self {
+            Self::Http1 { lent, answered, .. } => {
+                lent.reused && !answered && !lent.connection.has_unread()
+            }
+            Self::Http2(_) => false,
+        }
+    }
+
+    /// Resolves when more of the request may be queued.
+    pub(crate) fn poll_room(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), ResetReason>> {
+        match self {
+            Self::Http1 { lent, .. } => {
+                if lent.connection.unsent() < MOST_UNSENT {
+                    return Poll::Ready(Ok(()));
+                }
+                let flushed = lent.connection.poll_flush(cx);
+                flushed.map_err(|_| ResetReason::ConnectionTermination)
+            }
+            Self::Http2(upstream) => {
+                let ready = upstream.stream.sending.poll_ready(cx);
+                ready.map_err(|error| http2_reason(&error))
+            }
+        }
+    }
+
+    /// Queues bytes of the request's body.
+    pub(crate) fn send_data(&mut self, data: Bytes) -> Result<(), ResetReason> {
+        match self {
+            Self::Http1 { lent, .. } => lent.connection.send_data(data),
+            Self::Http2(upstream) => {
+                let sent = upstream.stream.sending.send_data(data, false);
+                sent.map_err(|error| http2_reason(&error))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Queues the end of the request.
+    pub(crate) fn send_end(&mut self, trailers: Option<&Headers>) -> Result<(), ResetReason> {
+        match self {
+            Self::Http1 {
+                lent,
+                trailers: allowed,
+                ..
+            } => lent.connection.send_end(trailers.filter(|_| *allowed)),
+            Self::Http2(upstream) => {
+                let sent = upstream.stream.sending.send_end(trailers);
+                sent.map_err(|error| http2_reason(&error))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Sends what is queued. HTTP/2 frames are sent by their connection.
+    pub(crate) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), ResetReason>> {
+        match self {
+            Self::Http1 { lent, .. } => {
+                let flushed = lent.connection.poll_flush(cx);
+                flushed.map_err(|_| ResetReason::ConnectionTermination)
+            }
+            Self::Http2(_) => Poll::Ready(Ok(())),
+        }
+    }
+
+    /// The next head of the answer, interim ones included, and how its body ends.
+    pub(crate) fn poll_head(
+        &mut self,
+        cx: &mut Context<'_>,
+        method: &Method,
+    ) -> Poll<Result<(ResponseHead, Framing), ResetReason>> {
+        match self {
+            Self::Http1 {
+                lent,
+                keep,
+                answered,
+                ..
+            } => {
+                let read = ready!(lent.connection.poll_response(cx, method));
+                let read = read.map_err(|error| http1_reason(&error))?;
+                *answered = true;
+                *keep = read.keep_alive;
+                Poll::Ready(Ok((read.head, read.framing)))
+            }
+            Self::Http2(upstream) => {
+                let head = ready!(upstream.stream.poll_response(cx));
+                let head = head.map_err(|error| http2_reason(&error))?;
+                let ended = upstream
+                    .stream
+                    .receiving()
+                    .is_some_and(|body| body.is_done());
+                let framing = http2_framing(&head, method, ended);
+                Poll::Ready(Ok((head, framing)))
+            }
+        }
+    }
+
+    /// The next part of the answer's body.
+    pub(crate) fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Result<Frame, ResetReason>> {
+        match self {
+            Self::Http1 { lent, .. } => {
+                let frame = lent.connection.poll_frame(cx);
+                frame.map_err(|error| http1_reason(&error))
+            }
+            Self::Http2(upstream) => match upstream.stream.receiving() {
+                Some(body) => body.poll_frame(cx).map_err(|error| http2_reason(&error)),
+                None => Poll::Ready(Ok(Frame::End)),
+            },
+        }
+    }
+
+    /// Goes over to bytes without messages.
+    pub(crate) fn become_tunnel(&mut self) {
+        if let Self::Http1 { lent, keep, .. } = self {
+            *keep = false;
+            lent.connection.become_tunnel();
+        }
+    }
+
+    /// Ends the sending half of a tunnel.
+    pub(crate) fn poll_end_tunnel(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        match self {
+            Self::Http1 { lent, .. } => lent.connection.poll_shutdown(cx).map(drop),
+            Self::Http2(_) => Poll::Ready(()),
+        }
+    }
+
+    /// Ends the exchange. `complete`: request and answer went through to their ends.
+    pub(crate) fn finish(self, complete: bool) {
+        match self {
+            Self::Http1 { lent, keep, .. } => {
+                if complete && keep && lent.connection.unsent() == 0 {
+                    lent.release();
+                }
+            }
+            Self::Http2(mut upstream) => {
+                if !complete {
+                    upstream.stream.sending.cancel();
+                }
+            }
+        }
+    }
+}
+
+fn http1_reason(error: &ConnectionError) -> ResetReason {
+    match error {
+        ConnectionError::Io(_) | ConnectionError::Closed => ResetReason::ConnectionTermination,
+        ConnectionError::Body(ferromesh_http::http1::BodyError::Truncated) => {
+            ResetReason::ConnectionTermination
+        }
+        ConnectionError::Head(_) | ConnectionError::Body(_) => ResetReason::ProtocolError,
+    }
+}
+
+pub(super) fn http2_reason(error: &Http2Error) -> ResetReason {
+    if error.is_refused() {
+        ResetReason::RemoteRefused
+    } else if error.is_reset() {
+        ResetReason::RemoteReset
+    } else if error.is_protocol() {
+        ResetReason::ProtocolError
+    } else {
+        ResetReason::ConnectionTermination
+    }
+}
+
+/// What an HTTP/1.1 client is told about the end of a body that came as a stream.
+fn http2_framing(head: &ResponseHead, method: &Method, ended: bool) -> Framing {
+    if *method == Method::HEAD || matches!(head.status, 100..200 | 204 | 304) {
+        return Framing::None;
+    }
+    if let Some(length) = head.headers.text("content-length")
+        && let Ok(length) = length.parse()
+    {
+        return Framing::Length(length);
+    }
+    if ended {
+        Framing::Length(0)
+    } else {
+        Framing::Chunked
+    }
+}

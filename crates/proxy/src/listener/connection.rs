@@ -1,0 +1,70 @@
+//! What is known about a downstream connection once a filter chain has it.
+
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use ferromesh_tls::PeerCertificate;
+use ferromesh_types::Str;
+
+use crate::compiled::{FilterChain, Listener};
+use crate::worker::Gate;
+
+/// A downstream connection. Shared by the requests on it.
+pub(crate) struct Connection {
+    /// A number unique in the process.
+    pub(crate) id: u64,
+    /// The listener that serves it.
+    pub(crate) listener: Arc<Listener>,
+    /// The chain that serves it.
+    pub(crate) chain: Arc<FilterChain>,
+    /// Where the client wanted to go: the original destination after redirection.
+    pub(crate) destination: SocketAddr,
+    /// The peer of the socket.
+    pub(crate) peer: SocketAddr,
+    /// The server name of the TLS hello; empty without.
+    pub(crate) server_name: Str,
+    /// TLS, where it was terminated here.
+    pub(crate) tls: Option<TlsPeer>,
+    /// Opens when the chain has left the config.
+    pub(crate) chain_gate: Rc<Gate>,
+    /// Opens when the process drains.
+    pub(crate) process_gate: Rc<Gate>,
+}
+
+/// What TLS with the client established.
+pub(crate) struct TlsPeer {
+    /// `TLSv1.2` or `TLSv1.3`.
+    pub(crate) version: &'static str,
+    /// The protocol that ALPN agreed on.
+    pub(crate) alpn: Option<Vec<u8>>,
+    /// The client's verified certificate.
+    pub(crate) peer: Option<PeerCertificate>,
+    /// URI name of our own certificate.
+    pub(crate) local_uri: Option<Str>,
+}
+
+impl Connection {
+    /// Whether the connection is to end soon, with the request that it serves now.
+    pub(crate) fn is_draining(&self) -> bool {
+        self.chain_gate.has_begun() || self.process_gate.has_begun()
+    }
+
+    /// Resolves when it is to end.
+    pub(crate) async fn drain_begun(&self) {
+        tokio::select! {
+            () = self.chain_gate.begun() => {}
+            () = self.process_gate.begun() => {}
+        }
+    }
+
+    /// Whether the client used TLS towards us.
+    pub(crate) fn is_tls(&self) -> bool {
+        self.tls.is_some()
+    }
+
+    /// The client's certificate, over mutual TLS.
+    pub(crate) fn peer_certificate(&self) -> Option<&PeerCertificate> {
+        self.tls.as_ref()?.peer.as_ref()
+    }
+}

@@ -1,0 +1,243 @@
+//! One connection from accept to its terminal filter.
+
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::{Instant, SystemTime};
+
+use bytes::BytesMut;
+use ferromesh_net::{Rewind, Stream, original_destination};
+use ferromesh_route::ConnectionView;
+use ferromesh_types::Str;
+use tokio::net::TcpStream;
+use tracing::debug;
+
+use super::connection::{Connection, TlsPeer};
+use super::inspect::{Findings, Refused, inspect};
+use super::inspect_http::HttpKind;
+use crate::access_log::{LogRecord, ResponseFlags, log_all};
+use crate::compiled::{
+    DownstreamTls, DownstreamTransport, FilterChain, Listener, ListenerFilterKind, TerminalFilter,
+};
+use crate::network_filter;
+use crate::worker::{Transport, Worker};
+
+/// Serves a connection that `listener` accepted, to its end.
+pub(crate) async fn serve(
+    worker: Rc<Worker>,
+    listener: Arc<Listener>,
+    mut stream: TcpStream,
+    peer: SocketAddr,
+) {
+    let peer = canonical(peer);
+    let Ok(local) = stream.local_addr().map(canonical) else {
+        return;
+    };
+    let (listener, destination) = hand_off(&worker, listener, &stream, local);
+    let stats = listener.stats.clone();
+    stats.downstream_cx_total().inc();
+    stats.downstream_pre_cx_active().inc();
+    let begun = Instant::now();
+    let inspected = inspect(&listener, &mut stream, destination.port()).await;
+    stats.downstream_pre_cx_active().dec();
+    let findings = match inspected {
+        Ok(findings) => findings,
+        Err(Refused::Timeout) => return stats.downstream_pre_cx_timeout().inc(),
+        Err(Refused::Closed) => return stats.downstream_listener_filter_remote_close().inc(),
+    };
+    let Some(chain) = find_chain(&listener, &findings, destination, peer) else {
+        stats.no_filter_chain_match().inc();
+        return log_unmatched(&listener, destination, peer, &findings);
+    };
+    stats.downstream_cx_active().inc();
+    let accepted = Accepted {
+        stream: Stream::Tcp(stream),
+        findings,
+        destination,
+        peer,
+    };
+    Box::pin(take(&worker, &listener, chain, accepted)).await;
+    stats.downstream_cx_active().dec();
+    stats.downstream_cx_destroy().inc();
+    stats
+        .downstream_cx_length_ms()
+        .record_duration(begun.elapsed());
+}
+
+struct Accepted {
+    stream: Stream,
+    findings: Findings,
+    destination: SocketAddr,
+    peer: SocketAddr,
+}
+
+/// The listener that is to serve the connection, and where the connection was going.
+fn hand_off(
+    worker: &Worker,
+    listener: Arc<Listener>,
+    stream: &TcpStream,
+    local: SocketAddr,
+) -> (Arc<Listener>, SocketAddr) {
+    let by_filter = listener
+        .listener_filters
+        .iter()
+        .any(|filter| filter.kind == ListenerFilterKind::OriginalDestination);
+    if !by_filter && !listener.use_original_destination {
+        return (listener, local);
+    }
+    let Some(original) = original_destination(stream) else {
+        return (listener, local);
+    };
+    if !listener.use_original_destination {
+        return (listener, original);
+    }
+    let config = worker.config.load();
+    let other = config.listeners.for_original_destination(original);
+    let listener = other.map_or(listener, Arc::clone);
+    (listener, original)
+}
+
+fn find_chain(
+    listener: &Listener,
+    findings: &Findings,
+    destination: SocketAddr,
+    peer: SocketAddr,
+) -> Option<Arc<FilterChain>> {
+    let offered: Vec<&str> = match (&findings.hello, findings.http) {
+        (Some(hello), _) => hello.alpn.iter().map(Str::as_str).collect(),
+        (None, Some(HttpKind::Http10)) => vec!["http/1.0"],
+        (None, Some(HttpKind::Http11)) => vec!["http/1.1"],
+        (None, Some(HttpKind::Http2)) => vec!["h2c"],
+        _ => Vec::new(),
+    };
+    let hello = findings.hello.as_ref();
+    let view = ConnectionView {
+        destination: Some(destination),
+        server_name: hello
+            .and_then(|hello| hello.server_name.as_deref())
+            .unwrap_or_default(),
+        transport_protocol: if hello.is_some() { "tls" } else { "raw_buffer" },
+        application_protocols: &offered,
+        source: Some(peer),
+        direct_source: Some(peer),
+    };
+    listener.chains.find(&view).cloned()
+}
+
+async fn take(
+    worker: &Rc<Worker>,
+    listener: &Arc<Listener>,
+    chain: Arc<FilterChain>,
+    accepted: Accepted,
+) {
+    let Accepted {
+        stream,
+        findings,
+        destination,
+        peer,
+    } = accepted;
+    let server_name = findings.hello.and_then(|hello| hello.server_name);
+    let (transport, early, tls) = match &chain.transport {
+        DownstreamTransport::Raw => (Transport::Plain(stream), findings.early, None),
+        DownstreamTransport::Tls(settings) => {
+            let stream = Rewind::new(findings.early.freeze(), stream);
+            match open_tls(worker, listener, &chain, settings, stream).await {
+                Some((transport, tls)) => (transport, BytesMut::new(), Some(tls)),
+                None => return,
+            }
+        }
+    };
+    let connection = Rc::new(Connection {
+        id: worker.connection_id(),
+        listener: Arc::clone(listener),
+        chain_gate: worker.chain_gate(&chain),
+        process_gate: Rc::clone(&worker.draining),
+        chain,
+        destination,
+        peer,
+        server_name: server_name.unwrap_or_default(),
+        tls,
+    });
+    match &connection.chain.terminal {
+        TerminalFilter::TcpProxy(settings) => {
+            let settings = Arc::clone(settings);
+            network_filter::tcp_proxy(worker, &connection, &settings, transport, early).await;
+        }
+        TerminalFilter::Http(manager) => {
+            let manager = Arc::clone(manager);
+            network_filter::http_manager(worker, connection, manager, transport, early).await;
+        }
+        TerminalFilter::DirectResponse(answer) => {
+            network_filter::direct_response(transport, answer).await;
+        }
+    }
+}
+
+async fn open_tls(
+    worker: &Rc<Worker>,
+    listener: &Listener,
+    chain: &FilterChain,
+    settings: &Arc<DownstreamTls>,
+    stream: Rewind<Stream>,
+) -> Option<(Transport, TlsPeer)> {
+    let server = worker.tls.server(settings);
+    let handshake = server.accept(stream);
+    let result = match chain.transport_timeout {
+        Some(limit) => match tokio::time::timeout(limit, handshake).await {
+            Ok(result) => result,
+            Err(_) => {
+                let stats = &listener.stats;
+                stats.downstream_cx_transport_socket_connect_timeout().inc();
+                return None;
+            }
+        },
+        None => handshake.await,
+    };
+    match result {
+        Ok(stream) => {
+            listener.stats.ssl_handshake().inc();
+            let local = server.local_certificate();
+            let tls = TlsPeer {
+                version: stream.version(),
+                alpn: stream.alpn().map(<[u8]>::to_vec),
+                peer: stream.peer(),
+                local_uri: local.and_then(|own| own.uris().next().map(Str::from)),
+            };
+            if tls.peer.is_none() {
+                listener.stats.ssl_no_certificate().inc();
+            }
+            Some((Transport::Server(Box::new(stream)), tls))
+        }
+        Err(reason) => {
+            listener.stats.ssl_connection_error().inc();
+            debug!(listener = %listener.name, %reason, "TLS with a client failed");
+            None
+        }
+    }
+}
+
+fn log_unmatched(
+    listener: &Listener,
+    destination: SocketAddr,
+    peer: SocketAddr,
+    findings: &Findings,
+) {
+    let hello = findings.hello.as_ref();
+    let record = LogRecord {
+        start: Some(SystemTime::now()),
+        flags: ResponseFlags::NO_ROUTE,
+        status_details: "filter_chain_not_found",
+        downstream_local: Some(destination),
+        downstream_remote: Some(peer),
+        downstream_direct_remote: Some(peer),
+        server_name: hello
+            .and_then(|hello| hello.server_name.as_deref())
+            .unwrap_or_default(),
+        ..LogRecord::default()
+    };
+    log_all(&listener.access_logs, &record);
+}
+
+fn canonical(address: SocketAddr) -> SocketAddr {
+    SocketAddr::new(address.ip().to_canonical(), address.port())
+}

@@ -1,0 +1,326 @@
+//! The HTTP connection manager: a codec on the connection, one exchange after the other (HTTP/1.1)
+//! or side by side (HTTP/2).
+
+use std::future::poll_fn;
+use std::pin::pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::{Duration, Instant};
+
+use bytes::BytesMut;
+use ferromesh_http::http1::{self, ConnectionError, IncomingRequest, Limits};
+use ferromesh_http::http2::{self, ServerStream, Settings};
+use ferromesh_http::{Framing, RequestHead, ResponseHead, Version};
+use tokio::io::AsyncReadExt;
+
+use crate::compiled::{Codec, HttpManager};
+use crate::http::{Downstream, Http1Side, refuse_head, run};
+use crate::listener::{Connection, HttpKind, inspect_http};
+use crate::worker::{Transport, Worker};
+
+/// How long an idle connection stays open while its listener drains: a request that is on its way
+/// still finds it.
+const DRAIN_GRACE: Duration = Duration::from_secs(1);
+
+/// Serves the connection to its end.
+pub(crate) async fn http_manager(
+    worker: &Rc<Worker>,
+    connection: Rc<Connection>,
+    manager: Arc<HttpManager>,
+    mut transport: Transport,
+    mut early: BytesMut,
+) {
+    let stats = manager.stats.clone();
+    stats.downstream_cx_total().inc();
+    stats.downstream_cx_active().inc();
+    if connection.is_tls() {
+        stats.downstream_cx_ssl_total().inc();
+        stats.downstream_cx_ssl_active().inc();
+    }
+    let begun = Instant::now();
+    match speaks_http2(&connection, &manager, &mut transport, &mut early).await {
+        Some(true) => {
+            stats.downstream_cx_http2_total().inc();
+            stats.downstream_cx_http2_active().inc();
+            Box::pin(serve_http2(worker, &connection, &manager, transport, early)).await;
+            stats.downstream_cx_http2_active().dec();
+        }
+        Some(false) => {
+            stats.downstream_cx_http1_total().inc();
+            stats.downstream_cx_http1_active().inc();
+            serve_http1(worker, &connection, &manager, transport, early).await;
+            stats.downstream_cx_http1_active().dec();
+        }
+        None => {}
+    }
+    if connection.is_tls() {
+        stats.downstream_cx_ssl_active().dec();
+    }
+    stats.downstream_cx_active().dec();
+    stats.downstream_cx_destroy().inc();
+    stats
+        .downstream_cx_length_ms()
+        .record_duration(begun.elapsed());
+}
+
+/// Which protocol is spoken; `None` when the client closed before that could be told.
+async fn speaks_http2(
+    connection: &Connection,
+    manager: &HttpManager,
+    transport: &mut Transport,
+    early: &mut BytesMut,
+) -> Option<bool> {
+    match manager.codec {
+        Codec::Http1 => return Some(false),
+        Codec::Http2 => return Some(true),
+        Codec::Auto => {}
+    }
+    match connection.tls.as_ref().and_then(|tls| tls.alpn.as_deref()) {
+        Some(b"h2") => return Some(true),
+        Some(b"http/1.1" | b"http/1.0") => return Some(false),
+        _ => {}
+    }
+    // Only the beginning of the preface keeps us waiting; HTTP/1.1 shows in its first bytes.
+    let idle = manager.timeouts.idle;
+    let look = async {
+        loop {
+            let common = early.len().min(http1::HTTP2_PREFACE.len());
+            if early[..common] != http1::HTTP2_PREFACE[..common] {
+                return Some(false);
+            }
+            if inspect_http(early) == HttpKind::Http2 {
+                return Some(true);
+            }
+            early.reserve(4096);
+            match transport.read_buf(early).await {
+                Ok(count) if count > 0 => {}
+                _ => return None,
+            }
+        }
+    };
+    let mut look = pin!(look);
+    tokio::select! {
+        biased;
+        kind = &mut look => kind,
+        () = drained_or_idle(connection, idle) => None,
+    }
+}
+
+/// Resolves when an idle connection is to be closed.
+async fn drained_or_idle(connection: &Connection, idle: Option<Duration>) {
+    let idle = async {
+        match idle {
+            Some(limit) => tokio::time::sleep(limit).await,
+            None => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        () = async { connection.drain_begun().await; tokio::time::sleep(DRAIN_GRACE).await } => {}
+        () = idle => {}
+    }
+}
+
+fn limits(manager: &HttpManager) -> Limits {
+    Limits {
+        bytes: manager.max_request_headers,
+        fields: manager.max_header_count.min(Limits::MOST_FIELDS),
+    }
+}
+
+async fn serve_http1(
+    worker: &Rc<Worker>,
+    connection: &Connection,
+    manager: &HttpManager,
+    transport: Transport,
+    early: BytesMut,
+) {
+    let mut side = Http1Side {
+        connection: http1::Connection::new(transport, early, limits(manager)),
+        close: false,
+        trailers: manager.http1.enable_trailers,
+        version: Version::Http11,
+    };
+    let mut served = 0_u32;
+    let opened = Instant::now();
+    while let Some(request) = next_request(connection, manager, worker, &mut side).await {
+        served += 1;
+        let spent = manager
+            .max_requests_per_connection
+            .is_some_and(|most| served >= most);
+        let old = manager
+            .timeouts
+            .max_connection_duration
+            .is_some_and(|most| opened.elapsed() >= most);
+        side.close = !request.keep_alive || spent || old;
+        side.version = request.head.version;
+        let IncomingRequest { head, framing, .. } = request;
+        let mut downstream = Downstream::Http1(&mut side);
+        run(worker, connection, manager, head, framing, &mut downstream).await;
+        if side.close {
+            break;
+        }
+        if connection.is_draining() {
+            manager.stats.downstream_cx_drain_close().inc();
+        }
+    }
+    linger(&mut side, manager.timeouts.delayed_close).await;
+}
+
+/// The next request on the connection; `None` when there will be none.
+async fn next_request(
+    connection: &Connection,
+    manager: &HttpManager,
+    worker: &Worker,
+    side: &mut Http1Side,
+) -> Option<IncomingRequest> {
+    let result = {
+        // Most often the request is there already, or comes before anything else has to be armed.
+        let at_once = poll_fn(|cx| Poll::Ready(side.connection.poll_request(cx))).await;
+        match at_once {
+            Poll::Ready(result) => Some(result),
+            Poll::Pending => wait_for_request(connection, manager, side).await,
+        }
+    };
+    match result {
+        Some(Ok(request)) => request,
+        Some(Err(ConnectionError::Head(error))) => {
+            manager.stats.downstream_cx_protocol_error().inc();
+            manager.stats.downstream_rq_total().inc();
+            manager.stats.completed(error.status());
+            let reply = refuse_head(error);
+            let mut head = ResponseHead::new(reply.status);
+            head.headers.append("content-type", "text/plain");
+            head.headers.append("date", worker.date());
+            head.headers.append("server", manager.server_name.as_str());
+            let body = reply.body.into_owned();
+            let framing = Framing::Length(body.len() as u64);
+            side.connection.send_response(&head, framing, true);
+            side.connection.send_data(body.into());
+            side.connection.send_end(None);
+            let _ = poll_fn(|cx| side.connection.poll_flush(cx)).await;
+            None
+        }
+        Some(Err(_)) | None => None,
+    }
+}
+
+type Incoming = Result<Option<IncomingRequest>, ConnectionError>;
+
+async fn wait_for_request(
+    connection: &Connection,
+    manager: &HttpManager,
+    side: &mut Http1Side,
+) -> Option<Incoming> {
+    let idle = manager.timeouts.idle;
+    side.connection.release_buffers();
+    let begun = Instant::now();
+    let mut closing = pin!(drained_or_idle(connection, idle));
+    let result = poll_fn(|cx| {
+        if let Poll::Ready(result) = side.connection.poll_request(cx) {
+            return Poll::Ready(Some(result));
+        }
+        closing.as_mut().poll(cx).map(|()| None)
+    })
+    .await;
+    if result.is_none() && idle.is_some_and(|limit| begun.elapsed() >= limit) {
+        manager.stats.downstream_cx_idle_timeout().inc();
+    }
+    result
+}
+
+/// Ends the sending first and reads on for a moment: closing at once, with bytes unread, would
+/// reset the connection and could take the answer from the client (RFC 9112 section 9.6).
+async fn linger(side: &mut Http1Side, limit: Duration) {
+    let closing = async {
+        if poll_fn(|cx| side.connection.poll_shutdown(cx))
+            .await
+            .is_err()
+        {
+            return;
+        }
+        if side.connection.is_ended() {
+            return;
+        }
+        side.connection.become_tunnel();
+        // At most 1 MiB is read away: a client that still sends more does not listen.
+        let mut read = 0;
+        while read < 1 << 20 {
+            match poll_fn(|cx| side.connection.poll_frame(cx)).await {
+                Ok(ferromesh_http::Frame::Data(data)) => read += data.len(),
+                _ => return,
+            }
+        }
+    };
+    let _ = tokio::time::timeout(limit, closing).await;
+}
+
+async fn serve_http2(
+    worker: &Rc<Worker>,
+    connection: &Rc<Connection>,
+    manager: &Arc<HttpManager>,
+    transport: Transport,
+    early: BytesMut,
+) {
+    let settings = Settings {
+        stream_window: manager.http2.stream_window,
+        connection_window: manager.http2.connection_window,
+        max_concurrent_streams: manager.http2.max_concurrent_streams,
+        max_head_bytes: manager.max_request_headers as u32,
+        extended_connect: manager.http2.allow_connect || !manager.upgrades.is_empty(),
+    };
+    let io = ferromesh_net::Rewind::new(early.freeze(), transport);
+    let Ok(mut accepted) = http2::accept(io, &settings).await else {
+        manager.stats.downstream_cx_protocol_error().inc();
+        return;
+    };
+    let mut draining = pin!(connection.drain_begun());
+    let mut told = false;
+    loop {
+        let next = poll_fn(|cx| {
+            if !told && draining.as_mut().poll(cx).is_ready() {
+                told = true;
+                accepted.drain();
+            }
+            accepted.poll_accept(cx)
+        })
+        .await;
+        match next {
+            Some(Ok((head, stream))) => {
+                let (worker, connection) = (Rc::clone(worker), Rc::clone(connection));
+                let manager = Arc::clone(manager);
+                let task_owner = Rc::clone(&worker);
+                task_owner.spawn(async move {
+                    serve_stream(&worker, &connection, &manager, head, stream).await;
+                });
+            }
+            Some(Err(error)) => {
+                if error.is_protocol() {
+                    manager.stats.downstream_cx_protocol_error().inc();
+                }
+                return;
+            }
+            None => return,
+        }
+    }
+}
+
+async fn serve_stream(
+    worker: &Rc<Worker>,
+    connection: &Connection,
+    manager: &HttpManager,
+    head: RequestHead,
+    stream: ServerStream,
+) {
+    let framing = if stream.receiving.is_done() {
+        Framing::None
+    } else {
+        let length = head.headers.text("content-length");
+        match length.and_then(|length| length.parse().ok()) {
+            Some(length) => Framing::Length(length),
+            None => Framing::Chunked,
+        }
+    };
+    let mut downstream = Downstream::Http2(Box::new(stream));
+    run(worker, connection, manager, head, framing, &mut downstream).await;
+}

@@ -1,0 +1,9 @@
+//! Filters that take a connection.
+
+mod direct_response;
+mod http_manager;
+mod tcp_proxy;
+
+pub(crate) use direct_response::direct_response;
+pub(crate) use http_manager::http_manager;
+pub(crate) use tcp_proxy::tcp_proxy;

@@ -1,0 +1,226 @@
+//! Bytes to a cluster and back.
+
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+use bytes::BytesMut;
+use ferromesh_net::{RelayCounters, RelayEnd, Side, relay};
+
+use crate::access_log::{LogRecord, ResponseFlags, log_all};
+use crate::cluster::{Endpoint, PickContext, Resource};
+use crate::compiled::{Cluster, TcpProxy};
+use crate::listener::Connection;
+use crate::upstream::{ConnectOptions, Connected, connect};
+use crate::worker::{Transport, Worker};
+
+/// What the log says in the end.
+#[derive(Default)]
+struct Outcome {
+    flags: ResponseFlags,
+    details: &'static str,
+    failure: String,
+    cluster: Option<Arc<Cluster>>,
+    endpoint: Option<Arc<Endpoint>>,
+    connected: Option<Connected>,
+    attempts: u32,
+}
+
+/// Serves the connection to its end.
+pub(crate) async fn tcp_proxy(
+    worker: &Rc<Worker>,
+    connection: &Connection,
+    settings: &TcpProxy,
+    mut downstream: Transport,
+    early: BytesMut,
+) {
+    settings.stats.downstream_cx_total().inc();
+    let (start, begun) = (SystemTime::now(), Instant::now());
+    let counters = RelayCounters::default();
+    let mut outcome = Outcome::default();
+    open(worker, connection, settings, &mut outcome).await;
+    if let Some(upstream) = &mut outcome.connected {
+        let idle = settings.idle_timeout;
+        let copying = relay(
+            &mut downstream,
+            &mut upstream.transport,
+            early.freeze(),
+            idle,
+            &counters,
+        );
+        let end = limited(copying, settings.max_duration).await;
+        finish(end, settings, &mut outcome);
+    }
+    let (received, sent) = (counters.left_to_right.get(), counters.right_to_left.get());
+    settings.stats.downstream_cx_rx_bytes_total().add(received);
+    settings.stats.downstream_cx_tx_bytes_total().add(sent);
+    if let Some(cluster) = &outcome.cluster {
+        cluster.stats.upstream_cx_tx_bytes_total().add(received);
+        cluster.stats.upstream_cx_rx_bytes_total().add(sent);
+    }
+    log(
+        connection,
+        settings,
+        &outcome,
+        (start, begun.elapsed()),
+        (received, sent),
+    );
+}
+
+async fn limited(
+    copying: impl Future<Output = RelayEnd>,
+    limit: Option<Duration>,
+) -> Option<RelayEnd> {
+    match limit {
+        Some(limit) => tokio::time::timeout(limit, copying).await.ok(),
+        None => Some(copying.await),
+    }
+}
+
+/// Chooses cluster and endpoint and connects, as often as the settings allow.
+async fn open(
+    worker: &Rc<Worker>,
+    connection: &Connection,
+    settings: &TcpProxy,
+    outcome: &mut Outcome,
+) {
+    let config = worker.config.current();
+    let cluster = settings
+        .cluster
+        .choose_for_connection(worker.random())
+        .and_then(|name| config.cluster(name))
+        .cloned();
+    let Some(cluster) = cluster else {
+        settings.stats.downstream_cx_no_route().inc();
+        outcome.flags = ResponseFlags::NO_CLUSTER;
+        outcome.details = "cluster_not_found";
+        return;
+    };
+    outcome.cluster = Some(Arc::clone(&cluster));
+    let Some(slot) = cluster.circuit_breakers.default.take(Resource::Connections) else {
+        cluster.stats.upstream_cx_overflow().inc();
+        outcome.flags = ResponseFlags::UPSTREAM_OVERFLOW;
+        return;
+    };
+    let mut previous = Vec::new();
+    for _ in 0..settings.max_connect_attempts.max(1) {
+        let Some(endpoint) = pick(worker, connection, settings, &cluster, &previous) else {
+            cluster.stats.upstream_cx_none_healthy().inc();
+            outcome.flags = ResponseFlags::NO_HEALTHY_UPSTREAM;
+            return;
+        };
+        outcome.attempts += 1;
+        outcome.endpoint = Some(Arc::clone(&endpoint));
+        let options = ConnectOptions::default();
+        match connect(worker, &cluster, &endpoint, &options).await {
+            Ok(mut connected) => {
+                connected.guard.hold(slot);
+                outcome.connected = Some(connected);
+                outcome.flags = ResponseFlags::default();
+                return;
+            }
+            Err(error) => {
+                outcome.flags = ResponseFlags::UPSTREAM_CONNECTION_FAILURE;
+                outcome.failure = error.transport_failure();
+                previous.push(endpoint.address.clone());
+            }
+        }
+    }
+    if settings.max_connect_attempts > 1 {
+        outcome.flags.insert(ResponseFlags::RETRY_LIMIT_EXCEEDED);
+    }
+}
+
+fn pick(
+    worker: &Worker,
+    connection: &Connection,
+    settings: &TcpProxy,
+    cluster: &Cluster,
+    previous: &[crate::cluster::Address],
+) -> Option<Arc<Endpoint>> {
+    if cluster.is_original_destination() {
+        return Some(cluster.original_destination(connection.destination));
+    }
+    let hash = settings
+        .hash_source_ip
+        .then(|| crate::upstream::hash_address(connection.peer.ip()));
+    worker.with_random(|random| {
+        cluster.pick(&mut PickContext {
+            random,
+            hash,
+            previous,
+            host_selection_attempts: 5,
+        })
+    })
+}
+
+/// What the end of the relay means. `None`: the connection reached its greatest age.
+fn finish(end: Option<RelayEnd>, settings: &TcpProxy, outcome: &mut Outcome) {
+    match end {
+        None => {
+            settings.stats.max_downstream_connection_duration().inc();
+            outcome.flags.insert(ResponseFlags::DURATION_TIMEOUT);
+        }
+        Some(RelayEnd::Idle) => {
+            settings.stats.idle_timeout().inc();
+            outcome.flags.insert(ResponseFlags::STREAM_IDLE_TIMEOUT);
+        }
+        Some(RelayEnd::Failed {
+            side: Side::Right,
+            error,
+        }) => {
+            outcome
+                .flags
+                .insert(ResponseFlags::UPSTREAM_CONNECTION_TERMINATION);
+            outcome.failure = error.to_string();
+        }
+        Some(RelayEnd::Failed {
+            side: Side::Left, ..
+        }) => {
+            outcome.flags.insert(ResponseFlags::DOWNSTREAM_TERMINATION);
+        }
+        Some(RelayEnd::Closed { .. }) => {}
+    }
+}
+
+fn log(
+    connection: &Connection,
+    settings: &TcpProxy,
+    outcome: &Outcome,
+    (start, duration): (SystemTime, Duration),
+    (received, sent): (u64, u64),
+) {
+    let tls = connection.tls.as_ref();
+    let cluster = outcome.cluster.as_ref();
+    let record = LogRecord {
+        start: Some(start),
+        duration: Some(duration),
+        flags: outcome.flags,
+        status_details: outcome.details,
+        upstream_failure: &outcome.failure,
+        bytes_received: received,
+        bytes_sent: sent,
+        attempts: outcome.attempts,
+        upstream_host: outcome.endpoint.as_ref().map(|endpoint| &endpoint.address),
+        upstream_local: outcome.connected.as_ref().and_then(|up| up.local),
+        upstream_remote: outcome.endpoint.as_ref().and_then(|up| up.address.ip()),
+        cluster: cluster.map_or("", |cluster| &cluster.name),
+        cluster_observability_name: cluster.map_or("", |cluster| &cluster.observability_name),
+        downstream_local: Some(connection.destination),
+        downstream_remote: Some(connection.peer),
+        downstream_direct_remote: Some(connection.peer),
+        server_name: &connection.server_name,
+        filter_chain: &connection.chain.name,
+        connection_id: connection.id,
+        tls_version: tls.map_or("", |tls| tls.version),
+        peer_uri_san: connection
+            .peer_certificate()
+            .and_then(|peer| peer.uris().next())
+            .unwrap_or_default(),
+        local_uri_san: tls
+            .and_then(|tls| tls.local_uri.as_deref())
+            .unwrap_or_default(),
+        ..LogRecord::default()
+    };
+    log_all(&settings.access_logs, &record);
+}

@@ -1,0 +1,199 @@
+//! The upstream connections of one worker: one pool per cluster, endpoint and way of speaking.
+//!
+//! HTTP/1.1 connections are lent out alone and come back at the end of an exchange; the one that
+//! came back last is lent first, so that the others can grow idle and be closed. HTTP/2 connections
+//! are shared. A pool whose cluster has left the config is closed: what it lent ends with its
+//! exchange.
+
+use std::cell::{Cell, RefCell};
+use std::collections::{HashMap, HashSet};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Instant;
+
+use tokio::sync::Notify;
+
+use super::http1::{Http1Upstream, IdleHttp1};
+use super::http2::Http2Connection;
+use crate::cluster::{Endpoint, EndpointSet};
+use crate::compiled::{Cluster, Config};
+
+/// What makes two requests share connections.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct PoolKey {
+    pub(super) cluster: usize,
+    pub(super) endpoint: usize,
+    pub(super) transport: usize,
+    /// What the request changes about the connection (server name, ALPN).
+    pub(super) variant: u64,
+    pub(super) http: u8,
+}
+
+/// All pools of a worker.
+#[derive(Debug, Default)]
+pub(crate) struct Pools {
+    pools: RefCell<HashMap<PoolKey, Rc<Pool>>>,
+    /// The endpoint sets that the last sweep saw, by cluster.
+    swept: RefCell<HashMap<usize, Arc<EndpointSet>>>,
+}
+
+/// Connections to one endpoint.
+#[derive(Debug)]
+pub(crate) struct Pool {
+    pub(super) cluster: Arc<Cluster>,
+    pub(super) endpoint: Arc<Endpoint>,
+    idle: RefCell<Vec<IdleHttp1>>,
+    http2: RefCell<Vec<Rc<Http2Connection>>>,
+    /// A connection that may turn out to be HTTP/2 is being made; others wait for it.
+    pub(super) connecting: Cell<bool>,
+    /// HTTP/1.1 connections, lent ones included.
+    pub(super) open: Cell<u32>,
+    closed: Cell<bool>,
+    /// Something came back or was made.
+    pub(super) changed: Notify,
+}
+
+impl Pools {
+    pub(super) fn pool(
+        &self,
+        key: PoolKey,
+        cluster: &Arc<Cluster>,
+        endpoint: &Arc<Endpoint>,
+    ) -> Rc<Pool> {
+        let mut pools = self.pools.borrow_mut();
+        let pool = pools.entry(key).or_insert_with(|| {
+            Rc::new(Pool {
+                cluster: Arc::clone(cluster),
+                endpoint: Arc::clone(endpoint),
+                idle: RefCell::default(),
+                http2: RefCell::default(),
+                connecting: Cell::new(false),
+                open: Cell::new(0),
+                closed: Cell::new(false),
+                changed: Notify::new(),
+            })
+        });
+        Rc::clone(pool)
+    }
+
+    /// Closes the pools of clusters that are gone or were replaced.
+    pub(crate) fn config_changed(&self, config: &Config) {
+        self.pools.borrow_mut().retain(|_, pool| {
+            let current = config.cluster(&pool.cluster.name);
+            let keep = current.is_some_and(|current| Arc::ptr_eq(current, &pool.cluster));
+            if !keep {
+                pool.close();
+            }
+            keep
+        });
+        self.swept.borrow_mut().clear();
+    }
+
+    /// Closes what was idle too long or was closed by the other side; forgets empty pools and
+    /// endpoints that are gone.
+    pub(crate) fn sweep(&self) {
+        let removed = self.removed_endpoints();
+        let now = Instant::now();
+        self.pools.borrow_mut().retain(|key, pool| {
+            let gone = removed.contains(&(key.cluster, key.endpoint));
+            if gone {
+                pool.close();
+            } else {
+                pool.sweep(now);
+            }
+            !gone && !pool.is_empty()
+        });
+    }
+
+    /// Cluster and endpoint of pools whose endpoint is no longer in the cluster's set. Looks only at
+    /// clusters whose set changed since the last sweep.
+    fn removed_endpoints(&self) -> HashSet<(usize, usize)> {
+        let mut swept = self.swept.borrow_mut();
+        let mut removed = HashSet::new();
+        let mut members: HashMap<usize, Option<HashSet<usize>>> = HashMap::new();
+        for (key, pool) in self.pools.borrow().iter() {
+            if pool.cluster.is_original_destination() {
+                continue;
+            }
+            let members = members.entry(key.cluster).or_insert_with(|| {
+                let set = pool.cluster.endpoints.current();
+                let last = swept.insert(key.cluster, Arc::clone(&set));
+                let same = last.is_some_and(|last| Arc::ptr_eq(&last, &set));
+                (!same).then(|| endpoint_places(&set))
+            });
+            if members
+                .as_ref()
+                .is_some_and(|set| !set.contains(&key.endpoint))
+            {
+                removed.insert((key.cluster, key.endpoint));
+            }
+        }
+        removed
+    }
+}
+
+fn endpoint_places(set: &EndpointSet) -> HashSet<usize> {
+    let groups = set.priorities.iter().flat_map(|group| &group.localities);
+    groups
+        .flat_map(|locality| &locality.endpoints)
+        .map(|endpoint| Arc::as_ptr(&endpoint.counters) as usize)
+        .collect()
+}
+
+impl Pool {
+    /// Takes an HTTP/1.1 connection that is still good.
+    pub(super) fn take_idle(self: &Rc<Self>) -> Option<Http1Upstream> {
+        loop {
+            let idle = self.idle.borrow_mut().pop()?;
+            if let Some(connection) = idle.into_use(self) {
+                return Some(connection);
+            }
+        }
+    }
+
+    /// Takes a connection back, unless the pool is closed.
+    pub(super) fn give_back(&self, connection: IdleHttp1) {
+        if !self.closed.get() {
+            self.idle.borrow_mut().push(connection);
+            self.changed.notify_one();
+        }
+    }
+
+    /// An HTTP/2 connection with room for another stream.
+    pub(super) fn shared(&self) -> Option<Rc<Http2Connection>> {
+        let connections = self.http2.borrow();
+        connections.iter().find(|each| each.has_room()).cloned()
+    }
+
+    pub(super) fn add_shared(&self, connection: Rc<Http2Connection>) {
+        if !self.closed.get() {
+            self.http2.borrow_mut().push(connection);
+        }
+    }
+
+    fn sweep(&self, now: Instant) {
+        let limits = &self.cluster.connections;
+        let stats = &self.cluster.stats;
+        self.idle.borrow_mut().retain_mut(|connection| {
+            let keep = connection.is_good(now, limits);
+            if !keep {
+                stats.upstream_cx_idle_timeout().inc();
+            }
+            keep
+        });
+        self.http2
+            .borrow_mut()
+            .retain(|connection| connection.is_good(now, limits));
+    }
+
+    fn is_empty(&self) -> bool {
+        self.open.get() == 0 && !self.connecting.get() && self.http2.borrow().is_empty()
+    }
+
+    fn close(&self) {
+        self.closed.set(true);
+        self.idle.borrow_mut().clear();
+        self.http2.borrow_mut().clear();
+        self.changed.notify_waiters();
+    }
+}

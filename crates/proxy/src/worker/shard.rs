@@ -1,0 +1,228 @@
+//! One worker: its thread, its runtime and what its connections share.
+
+use std::cell::{Cell, RefCell};
+use std::collections::{HashMap, HashSet};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, SystemTime};
+
+use ferromesh_net::Listener as Socket;
+use ferromesh_runtime::Published;
+use futures_util::FutureExt;
+use tokio::sync::Notify;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
+use tokio::task::{AbortHandle, LocalSet};
+use tracing::error;
+
+use super::accept::accept_connections;
+use super::gate::Gate;
+use super::sockets::SocketKey;
+use super::tls_contexts::TlsContexts;
+use crate::compiled::{Config, FilterChain};
+use crate::upstream::Pools;
+
+/// How often idle upstream connections are looked over: a second is coarse enough to cost nothing
+/// and fine enough for idle times that are configured in seconds.
+const SWEEP: Duration = Duration::from_secs(1);
+
+/// What the control side tells a worker.
+#[derive(Debug)]
+pub(super) enum Command {
+    /// Accept on this socket.
+    Listen(SocketKey, Socket),
+    /// Stop accepting there.
+    Unlisten(SocketKey),
+    /// Announce the end on all connections.
+    Drain,
+    /// End the thread when the last connection has ended.
+    EndWhenIdle,
+    /// End the thread now.
+    End,
+}
+
+/// What a thread starts with.
+pub(super) struct Seed {
+    pub(super) index: usize,
+    pub(super) config: Published<Config>,
+    pub(super) tls: Arc<TlsContexts>,
+    pub(super) panics: Arc<AtomicU64>,
+    pub(super) commands: UnboundedReceiver<Command>,
+    pub(super) ended: UnboundedSender<()>,
+}
+
+/// What the connections of one worker share.
+pub(crate) struct Worker {
+    /// The published config; load it once per connection or request.
+    pub(crate) config: Published<Config>,
+    /// TLS servers and clients.
+    pub(crate) tls: Arc<TlsContexts>,
+    /// Upstream connections.
+    pub(crate) pools: Pools,
+    /// Opens when the process drains.
+    pub(crate) draining: Rc<Gate>,
+    index: usize,
+    random: RefCell<fastrand::Rng>,
+    chains: RefCell<HashMap<usize, (Arc<FilterChain>, Rc<Gate>)>>,
+    next_connection: Cell<u64>,
+    active: Cell<usize>,
+    idle: Notify,
+    date: RefCell<(u64, String)>,
+    panics: Arc<AtomicU64>,
+}
+
+impl Worker {
+    fn new(seed: &Seed) -> Self {
+        Self {
+            config: seed.config.clone(),
+            tls: Arc::clone(&seed.tls),
+            pools: Pools::default(),
+            draining: Rc::default(),
+            index: seed.index,
+            random: RefCell::new(fastrand::Rng::new()),
+            chains: RefCell::default(),
+            next_connection: Cell::new(0),
+            active: Cell::new(0),
+            idle: Notify::new(),
+            date: RefCell::default(),
+            panics: Arc::clone(&seed.panics),
+        }
+    }
+
+    /// A uniform random number.
+    pub(crate) fn random(&self) -> u64 {
+        self.random.borrow_mut().u64(..)
+    }
+
+    /// Runs `draw` with the worker's random source.
+    pub(crate) fn with_random<T>(&self, draw: impl FnOnce(&mut fastrand::Rng) -> T) -> T {
+        draw(&mut self.random.borrow_mut())
+    }
+
+    /// A number for a connection, unique in the process: the worker is in the top bits.
+    pub(crate) fn connection_id(&self) -> u64 {
+        let next = self.next_connection.get() + 1;
+        self.next_connection.set(next);
+        ((self.index as u64) << 48) | next
+    }
+
+    /// The gate of a filter chain: it opens when the chain is no longer part of the config.
+    pub(crate) fn chain_gate(&self, chain: &Arc<FilterChain>) -> Rc<Gate> {
+        let mut chains = self.chains.borrow_mut();
+        let place = Arc::as_ptr(chain) as usize;
+        let (_, gate) = chains
+            .entry(place)
+            .or_insert_with(|| (Arc::clone(chain), Rc::default()));
+        Rc::clone(gate)
+    }
+
+    /// The current time as the `date` header writes it; formatted once per second.
+    pub(crate) fn date(&self) -> String {
+        let now = SystemTime::now();
+        let second = now
+            .duration_since(SystemTime::UNIX_EPOCH)
+            .map_or(0, |since| since.as_secs());
+        let mut date = self.date.borrow_mut();
+        if date.0 != second || date.1.is_empty() {
+            *date = (second, httpdate::fmt_http_date(now));
+        }
+        date.1.clone()
+    }
+
+    /// Runs the handling of a connection as a task of this worker. A panic ends that connection
+    /// and is counted; the worker goes on.
+    pub(crate) fn spawn(self: &Rc<Self>, connection: impl Future<Output = ()> + 'static) {
+        let worker = Rc::clone(self);
+        self.active.set(self.active.get() + 1);
+        tokio::task::spawn_local(async move {
+            let guarded = std::panic::AssertUnwindSafe(connection).catch_unwind();
+            if guarded.await.is_err() {
+                worker.panics.fetch_add(1, Ordering::Relaxed);
+                error!("the handling of a connection panicked; the connection is closed");
+            }
+            worker.active.set(worker.active.get() - 1);
+            if worker.active.get() == 0 {
+                worker.idle.notify_waiters();
+            }
+        });
+    }
+
+    async fn all_ended(&self) {
+        while self.active.get() > 0 {
+            self.idle.notified().await;
+        }
+    }
+
+    /// Lets go of what the new config has no more.
+    fn config_changed(&self) {
+        let config = self.config.current();
+        let current: HashSet<usize> = config
+            .listeners
+            .iter()
+            .flat_map(|listener| listener.chains.iter())
+            .map(|chain| Arc::as_ptr(chain) as usize)
+            .collect();
+        self.chains.borrow_mut().retain(|place, (_, gate)| {
+            let keep = current.contains(place);
+            if !keep {
+                gate.begin();
+            }
+            keep
+        });
+        self.pools.config_changed(&config);
+    }
+}
+
+/// The body of a worker's thread.
+pub(super) fn run(seed: Seed) {
+    crate::stats::enter_worker(seed.index);
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    let runtime = match runtime {
+        Ok(runtime) => runtime,
+        Err(reason) => {
+            error!(%reason, "a worker cannot start its runtime");
+            return;
+        }
+    };
+    LocalSet::new().block_on(&runtime, serve(seed));
+}
+
+async fn serve(mut seed: Seed) {
+    let worker = Rc::new(Worker::new(&seed));
+    let mut accepting: HashMap<SocketKey, AbortHandle> = HashMap::new();
+    let mut sweep = tokio::time::interval(SWEEP);
+    sweep.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut ending = false;
+    let mut following = true;
+    loop {
+        tokio::select! {
+            command = seed.commands.recv() => match command {
+                Some(Command::Listen(key, socket)) => {
+                    let task = accept_connections(Rc::clone(&worker), key.0.clone(), socket);
+                    let handle = tokio::task::spawn_local(task).abort_handle();
+                    if let Some(old) = accepting.insert(key, handle) {
+                        old.abort();
+                    }
+                }
+                Some(Command::Unlisten(key)) => {
+                    if let Some(task) = accepting.remove(&key) {
+                        task.abort();
+                    }
+                }
+                Some(Command::Drain) => worker.draining.begin(),
+                Some(Command::EndWhenIdle) => ending = true,
+                Some(Command::End) | None => break,
+            },
+            changed = seed.config.changed(), if following => {
+                following = changed;
+                worker.config_changed();
+            }
+            _ = sweep.tick() => worker.pools.sweep(),
+            () = worker.all_ended(), if ending => break,
+        }
+    }
+    // The control side may be gone already.
+    let _ = seed.ended.send(());
+}
