@@ -148,7 +148,6 @@ impl TlsClient {
             roots,
             verify_host: settings.verify_host,
             names: settings.server_names.clone(),
-            hashes: settings.server_hashes.clone(),
             algorithms: provider.signature_verification_algorithms,
         };
         let builder = ClientConfig::builder_with_provider(provider)

@@ -168,7 +168,6 @@ impl TlsServer {
         Ok(Arc::new(ClientVerifier {
             chain,
             names: self.settings.client_names.clone(),
-            hashes: self.settings.client_hashes.clone(),
         }))
     }
 }

@@ -58,8 +58,6 @@ pub struct ServerSettings {
     pub client_auth: ClientAuth,
     /// Patterns of which a client certificate must match one; empty for no restriction.
     pub client_names: Vec<SanMatcher>,
-    /// SHA-256 of the client certificates that are accepted; empty for no restriction.
-    pub client_hashes: Vec<[u8; 32]>,
     /// Protocols in order of preference; empty for no ALPN.
     pub alpn: Vec<Str>,
     /// Versions and suites.
@@ -74,7 +72,6 @@ impl ServerSettings {
             client_roots: None,
             client_auth: ClientAuth::None,
             client_names: Vec::new(),
-            client_hashes: Vec::new(),
             alpn: Vec::new(),
             parameters: TlsParameters::default(),
         }
@@ -102,8 +99,6 @@ pub struct ClientSettings {
     pub verify_host: bool,
     /// Patterns of which the server's certificate must match one; empty for no restriction.
     pub server_names: Vec<SanMatcher>,
-    /// SHA-256 of the server certificates that are accepted; empty for no restriction.
-    pub server_hashes: Vec<[u8; 32]>,
     /// Server name to send, unless a connection brings its own; `None` sends none.
     pub sni: Option<Str>,
     /// Protocols to offer, unless a connection brings its own.
@@ -120,7 +115,6 @@ impl ClientSettings {
             trust: ServerTrust::Roots(Str::from(roots)),
             verify_host: true,
             server_names: Vec::new(),
-            server_hashes: Vec::new(),
             sni: None,
             alpn: Vec::new(),
             parameters: TlsParameters::default(),

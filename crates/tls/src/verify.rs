@@ -12,7 +12,6 @@ use rustls::{
     SignatureScheme,
 };
 use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
-use sha2::{Digest, Sha256};
 
 use crate::peer::PeerCertificate;
 use crate::san::SanMatcher;
@@ -24,7 +23,6 @@ pub(crate) struct ServerVerifier {
     pub(crate) roots: Option<Arc<RootCertStore>>,
     pub(crate) verify_host: bool,
     pub(crate) names: Vec<SanMatcher>,
-    pub(crate) hashes: Vec<[u8; 32]>,
     pub(crate) algorithms: WebPkiSupportedAlgorithms,
 }
 
@@ -51,7 +49,6 @@ impl ServerCertVerifier for ServerVerifier {
             }
         }
         check_names(&self.names, end_entity)?;
-        check_hashes(&self.hashes, end_entity)?;
         Ok(ServerCertVerified::assertion())
     }
 
@@ -83,7 +80,6 @@ impl ServerCertVerifier for ServerVerifier {
 pub(crate) struct ClientVerifier {
     pub(crate) chain: Arc<dyn ClientCertVerifier>,
     pub(crate) names: Vec<SanMatcher>,
-    pub(crate) hashes: Vec<[u8; 32]>,
 }
 
 impl ClientCertVerifier for ClientVerifier {
@@ -109,7 +105,6 @@ impl ClientCertVerifier for ClientVerifier {
             .chain
             .verify_client_cert(end_entity, intermediates, now)?;
         check_names(&self.names, end_entity)?;
-        check_hashes(&self.hashes, end_entity)?;
         Ok(verified)
     }
 
@@ -143,15 +138,6 @@ fn check_names(names: &[SanMatcher], certificate: &CertificateDer<'_>) -> Result
     let peer = PeerCertificate::parse(certificate)
         .ok_or(Error::InvalidCertificate(CertificateError::BadEncoding))?;
     if names.iter().any(|name| name.matches(&peer)) {
-        return Ok(());
-    }
-    Err(Error::InvalidCertificate(
-        CertificateError::ApplicationVerificationFailure,
-    ))
-}
-
-fn check_hashes(hashes: &[[u8; 32]], certificate: &CertificateDer<'_>) -> Result<(), Error> {
-    if hashes.is_empty() || hashes.contains(&Sha256::digest(certificate).into()) {
         return Ok(());
     }
     Err(Error::InvalidCertificate(

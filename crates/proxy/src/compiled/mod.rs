@@ -39,12 +39,7 @@ pub use listener::{
 };
 pub use tcp_proxy::TcpProxy;
 pub use transport::{
-<<<<<<< HEAD
     DownstreamTransport, TransportMatch, Transports, UpstreamTls, UpstreamTransport,
-=======
-    DownstreamTls, DownstreamTransport, SanKind, SanMatch, TlsVersion, TransportMatch, Transports,
-    UpstreamTls, UpstreamTransport, ValidationSettings,
->>>>>>> ba1a4ba (Add the request engine: workers, listeners, TCP and HTTP filters, upstream pools)
 };
 
 /// One generation of compiled config.

@@ -28,7 +28,7 @@ pub(super) fn apply(manager: &HttpManager, connection: &Connection, headers: &mu
         .tls
         .as_ref()
         .and_then(|tls| tls.local_uri.as_deref());
-    let entry = entry(&manager.client_cert_details, peer, local);
+    let entry = entry(manager.client_cert_details, peer, local);
     let value = match headers.joined(NAME) {
         Some(present) if mode == ForwardClientCert::AppendForward => format!("{present},{entry}"),
         _ => entry,
@@ -37,7 +37,7 @@ pub(super) fn apply(manager: &HttpManager, connection: &Connection, headers: &mu
 }
 
 /// Our entry, its fields in Envoy's order.
-fn entry(details: &ClientCertDetails, peer: &PeerCertificate, local: Option<&str>) -> String {
+fn entry(details: ClientCertDetails, peer: &PeerCertificate, local: Option<&str>) -> String {
     let mut text = String::new();
     if let Some(local) = local {
         put(&mut text, "By", local);

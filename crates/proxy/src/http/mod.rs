@@ -4,7 +4,9 @@
 //! | file | step |
 //! |---|---|
 //! | `prepare`, `path`, `client_cert` | what the connection manager does to a request first |
-//! | `stream` | the exchange: route, filters, tries, answer, log |
+//! | `stream` | the exchange: route, filters, answer, log |
+//! | `forward`, `choose`, `edit`, `timeout` | cluster, endpoint, edits, the tries |
+//! | `answer` | passing an answer on |
 //! | `attempt`, `upload` | one try on one endpoint |
 //! | `retry`, `deadline` | when to try again, when to give up |
 //! | `local_reply` | answers of the proxy's own |
@@ -12,12 +14,16 @@
 //! | `filter` | HTTP filters |
 //! | `downstream`, `upstream` | the two ends, over HTTP/1.1 or HTTP/2 |
 
+mod answer;
 mod attempt;
+mod choose;
 mod client_cert;
 mod deadline;
 mod downstream;
+mod edit;
 mod exchange;
 mod filter;
+mod forward;
 mod local_reply;
 mod log;
 mod mutate;
@@ -26,6 +32,7 @@ mod prepare;
 mod respond;
 mod retry;
 mod stream;
+mod timeout;
 mod upload;
 mod upstream;
 mod view;

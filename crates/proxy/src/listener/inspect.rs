@@ -84,10 +84,10 @@ async fn look(
             .map_err(|_| Refused::Closed)?;
         if count == 0 {
             // A client that sent something and half-closed may still want an answer.
-            return match findings.early.is_empty() {
-                true => Err(Refused::Closed),
-                false => Ok(()),
-            };
+            if findings.early.is_empty() {
+                return Err(Refused::Closed);
+            }
+            return Ok(());
         }
         decide(pending, findings);
         if (!pending.tls && !pending.http) || findings.early.len() >= MOST_BYTES {

@@ -26,10 +26,10 @@ pub(crate) enum HttpKind {
 pub(crate) fn inspect_http(bytes: &[u8]) -> HttpKind {
     let common = bytes.len().min(HTTP2_PREFACE.len());
     if bytes[..common] == HTTP2_PREFACE[..common] {
-        return match common == HTTP2_PREFACE.len() {
-            true => HttpKind::Http2,
-            false => HttpKind::Incomplete,
-        };
+        if common == HTTP2_PREFACE.len() {
+            return HttpKind::Http2;
+        }
+        return HttpKind::Incomplete;
     }
     let method = bytes
         .iter()
@@ -42,10 +42,10 @@ pub(crate) fn inspect_http(bytes: &[u8]) -> HttpKind {
         return HttpKind::NotHttp;
     }
     let Some(end) = memchr::memchr(b'\n', &bytes[..bytes.len().min(MAX_LINE)]) else {
-        return match bytes.len() < MAX_LINE {
-            true => HttpKind::Incomplete,
-            false => HttpKind::NotHttp,
-        };
+        if bytes.len() < MAX_LINE {
+            return HttpKind::Incomplete;
+        }
+        return HttpKind::NotHttp;
     };
     let line = bytes[..end].trim_ascii_end();
     if line.ends_with(b" HTTP/1.1") {

@@ -8,6 +8,7 @@ use std::time::{Instant, SystemTime};
 use bytes::BytesMut;
 use ferromesh_net::{Rewind, Stream, original_destination};
 use ferromesh_route::ConnectionView;
+use ferromesh_tls::TlsServer;
 use ferromesh_types::Str;
 use tokio::net::TcpStream;
 use tracing::debug;
@@ -17,7 +18,7 @@ use super::inspect::{Findings, Refused, inspect};
 use super::inspect_http::HttpKind;
 use crate::access_log::{LogRecord, ResponseFlags, log_all};
 use crate::compiled::{
-    DownstreamTls, DownstreamTransport, FilterChain, Listener, ListenerFilterKind, TerminalFilter,
+    DownstreamTransport, FilterChain, Listener, ListenerFilterKind, TerminalFilter,
 };
 use crate::network_filter;
 use crate::worker::{Transport, Worker};
@@ -139,9 +140,9 @@ async fn take(
     let server_name = findings.hello.and_then(|hello| hello.server_name);
     let (transport, early, tls) = match &chain.transport {
         DownstreamTransport::Raw => (Transport::Plain(stream), findings.early, None),
-        DownstreamTransport::Tls(settings) => {
+        DownstreamTransport::Tls(server) => {
             let stream = Rewind::new(findings.early.freeze(), stream);
-            match open_tls(worker, listener, &chain, settings, stream).await {
+            match open_tls(listener, &chain, server, stream).await {
                 Some((transport, tls)) => (transport, BytesMut::new(), Some(tls)),
                 None => return,
             }
@@ -174,13 +175,11 @@ async fn take(
 }
 
 async fn open_tls(
-    worker: &Rc<Worker>,
     listener: &Listener,
     chain: &FilterChain,
-    settings: &Arc<DownstreamTls>,
+    server: &TlsServer,
     stream: Rewind<Stream>,
 ) -> Option<(Transport, TlsPeer)> {
-    let server = worker.tls.server(settings);
     let handshake = server.accept(stream);
     let result = match chain.transport_timeout {
         Some(limit) => match tokio::time::timeout(limit, handshake).await {

@@ -112,7 +112,7 @@ async fn open(
         outcome.attempts += 1;
         outcome.endpoint = Some(Arc::clone(&endpoint));
         let options = ConnectOptions::default();
-        match connect(worker, &cluster, &endpoint, &options).await {
+        match connect(&cluster, &endpoint, &options).await {
             Ok(mut connected) => {
                 connected.guard.hold(slot);
                 outcome.connected = Some(connected);

@@ -102,7 +102,7 @@ pub(crate) async fn acquire(
         return Ok(acquired);
     }
     // Off the common path: its future is boxed to keep the request's small.
-    Box::pin(wait_or_connect(worker, &pool, wanted)).await
+    Box::pin(wait_or_connect(&pool, wanted)).await
 }
 
 async fn take_kept(pool: &Rc<Pool>) -> Option<Acquired> {
@@ -115,11 +115,7 @@ async fn take_kept(pool: &Rc<Pool>) -> Option<Acquired> {
     pool.take_idle().map(|idle| Acquired::Http1(Box::new(idle)))
 }
 
-async fn wait_or_connect(
-    worker: &Rc<Worker>,
-    pool: &Rc<Pool>,
-    wanted: &Wanted<'_>,
-) -> Result<Acquired, AcquireError> {
+async fn wait_or_connect(pool: &Rc<Pool>, wanted: &Wanted<'_>) -> Result<Acquired, AcquireError> {
     let stats = &pool.cluster.stats;
     let Some(_pending) = wanted.limits.take(Resource::PendingRequests) else {
         stats.upstream_rq_pending_overflow().inc();
@@ -136,7 +132,7 @@ async fn wait_or_connect(
             let slot = wanted.limits.take(Resource::Connections);
             // Every worker may have one connection, whatever the others hold: nobody waits forever.
             if slot.is_some() || pool.open.get() == 0 {
-                return connect_new(worker, pool, wanted, slot).await;
+                return connect_new(pool, wanted, slot).await;
             }
             stats.upstream_cx_overflow().inc();
             changed.await;
@@ -148,14 +144,13 @@ async fn wait_or_connect(
 }
 
 async fn connect_new(
-    worker: &Rc<Worker>,
     pool: &Rc<Pool>,
     wanted: &Wanted<'_>,
     slot: Option<LimitGuard>,
 ) -> Result<Acquired, AcquireError> {
     let may_share = !matches!(wanted.speak, Speak::Http1);
     let _connecting = may_share.then(|| Connecting::new(pool));
-    let mut connected = connect(worker, &pool.cluster, &pool.endpoint, &wanted.options).await?;
+    let mut connected = connect(&pool.cluster, &pool.endpoint, &wanted.options).await?;
     if let Some(slot) = slot {
         connected.guard.hold(slot);
     }

@@ -3,7 +3,6 @@
 use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
-use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -15,7 +14,7 @@ use thiserror::Error;
 use super::reset::ResetReason;
 use crate::cluster::{ActiveConnectionGuard, Address, Endpoint, LimitGuard};
 use crate::compiled::{Cluster, UpstreamTransport};
-use crate::worker::{Transport, Worker};
+use crate::worker::Transport;
 
 /// What one connection asks for beyond its cluster's settings.
 #[derive(Clone, Debug, Default)]
@@ -128,13 +127,12 @@ fn system_text(error: &io::Error) -> String {
 
 /// Connects to `endpoint` within the cluster's connect timeout, handshake included.
 pub(crate) async fn connect(
-    worker: &Rc<Worker>,
     cluster: &Arc<Cluster>,
     endpoint: &Arc<Endpoint>,
     options: &ConnectOptions,
 ) -> Result<Connected, ConnectError> {
     let begun = Instant::now();
-    let opening = Box::pin(open(worker, cluster, endpoint, options));
+    let opening = Box::pin(open(cluster, endpoint, options));
     let result = match tokio::time::timeout(cluster.connect_timeout, opening).await {
         Ok(result) => result,
         Err(_) => {
@@ -157,7 +155,6 @@ pub(crate) async fn connect(
 }
 
 async fn open(
-    worker: &Rc<Worker>,
     cluster: &Arc<Cluster>,
     endpoint: &Arc<Endpoint>,
     options: &ConnectOptions,
@@ -166,7 +163,7 @@ async fn open(
         .await
         .map_err(ConnectError::Socket)?;
     let local = stream.local_address().ok().and_then(|local| local.ip());
-    let Some(client) = worker.tls.client(&endpoint.transport) else {
+    let UpstreamTransport::Tls(tls) = &*endpoint.transport else {
         return Ok(Connected {
             transport: Transport::Plain(stream),
             local,
@@ -175,11 +172,10 @@ async fn open(
             guard: Link::new(cluster, endpoint),
         });
     };
-    let automatic = match &*endpoint.transport {
-        UpstreamTransport::Tls(tls) if tls.auto_sni => options.server_name.as_deref(),
-        _ => None,
-    };
-    let handshake = client.connect(stream, automatic, options.alpn.as_deref());
+    let automatic = options.server_name.as_deref().filter(|_| tls.auto_sni);
+    let handshake = tls
+        .client
+        .connect(stream, automatic, options.alpn.as_deref());
     let stream = handshake.await.map_err(|error| {
         cluster.stats.ssl_connection_error().inc();
         ConnectError::Tls(error)

@@ -1,14 +1,13 @@
 //! Workers: each is a thread with its own single-threaded runtime, listening sockets, upstream
 //! pools and random source. Nothing mutable is shared on the request path.
 //!
-//! In: the published config and the secrets. Out: traffic. [`Workers`] lives on the control side:
+//! In: the published config. Out: traffic. [`Workers`] lives on the control side:
 //! it binds sockets when the config names new listeners, hands one to each worker, and drains.
 
 mod accept;
 mod gate;
 mod shard;
 mod sockets;
-mod tls_contexts;
 mod transport;
 
 use std::net::SocketAddr;
@@ -18,7 +17,6 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use ferromesh_runtime::Published;
-use ferromesh_tls::SecretStore;
 use ferromesh_types::Str;
 use thiserror::Error;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
@@ -27,13 +25,11 @@ use tracing::warn;
 pub(crate) use gate::Gate;
 pub(crate) use shard::Worker;
 pub use sockets::SocketState;
-pub(crate) use tls_contexts::protocols;
 pub(crate) use transport::Transport;
 
 use crate::compiled::Config;
 use shard::Command;
 use sockets::Sockets;
-use tls_contexts::TlsContexts;
 
 /// How to run the workers.
 #[derive(Clone, Debug)]
@@ -68,10 +64,8 @@ impl Workers {
     pub fn start(
         settings: &WorkerSettings,
         config: &Published<Config>,
-        secrets: &SecretStore,
     ) -> Result<Self, StartError> {
         let panics = Arc::new(AtomicU64::new(0));
-        let tls = Arc::new(TlsContexts::new(secrets.clone()));
         let (ended_sender, ended) = unbounded_channel();
         let (mut commands, mut threads) = (Vec::new(), Vec::new());
         for index in 0..settings.workers.max(1) {
@@ -79,7 +73,6 @@ impl Workers {
             let seed = shard::Seed {
                 index,
                 config: config.clone(),
-                tls: Arc::clone(&tls),
                 panics: Arc::clone(&panics),
                 commands: receiver,
                 ended: ended_sender.clone(),

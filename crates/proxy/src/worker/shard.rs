@@ -18,7 +18,6 @@ use tracing::error;
 use super::accept::accept_connections;
 use super::gate::Gate;
 use super::sockets::SocketKey;
-use super::tls_contexts::TlsContexts;
 use crate::compiled::{Config, FilterChain};
 use crate::upstream::Pools;
 
@@ -45,7 +44,6 @@ pub(super) enum Command {
 pub(super) struct Seed {
     pub(super) index: usize,
     pub(super) config: Published<Config>,
-    pub(super) tls: Arc<TlsContexts>,
     pub(super) panics: Arc<AtomicU64>,
     pub(super) commands: UnboundedReceiver<Command>,
     pub(super) ended: UnboundedSender<()>,
@@ -55,15 +53,14 @@ pub(super) struct Seed {
 pub(crate) struct Worker {
     /// The published config; load it once per connection or request.
     pub(crate) config: Published<Config>,
-    /// TLS servers and clients.
-    pub(crate) tls: Arc<TlsContexts>,
     /// Upstream connections.
     pub(crate) pools: Pools,
     /// Opens when the process drains.
     pub(crate) draining: Rc<Gate>,
     index: usize,
     random: RefCell<fastrand::Rng>,
-    chains: RefCell<HashMap<usize, (Arc<FilterChain>, Rc<Gate>)>>,
+    /// By address of the chain, which the entry keeps alive.
+    chains: RefCell<HashMap<usize, ChainGate>>,
     next_connection: Cell<u64>,
     active: Cell<usize>,
     idle: Notify,
@@ -71,11 +68,12 @@ pub(crate) struct Worker {
     panics: Arc<AtomicU64>,
 }
 
+type ChainGate = (Arc<FilterChain>, Rc<Gate>);
+
 impl Worker {
     fn new(seed: &Seed) -> Self {
         Self {
             config: seed.config.clone(),
-            tls: Arc::clone(&seed.tls),
             pools: Pools::default(),
             draining: Rc::default(),
             index: seed.index,

@@ -19,7 +19,7 @@ pub(crate) fn override_for(
     }
     let settings = filters.iter().find_map(|filter| match filter {
         HttpFilter::AlpnOverride(settings) => Some(settings),
-        _ => None,
+        HttpFilter::PeerMetadata(_) => None,
     })?;
     let (names, number) = match upstream {
         Version::Http10 => (&settings.http10, 1),
@@ -29,8 +29,7 @@ pub(crate) fn override_for(
     if names.is_empty() {
         return None;
     }
-    let names = crate::worker::protocols(names);
-    Some((names, variant(settings, number)))
+    Some((names.clone(), variant(settings, number)))
 }
 
 fn variant(settings: &Arc<AlpnOverride>, number: u64) -> u64 {

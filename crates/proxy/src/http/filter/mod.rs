@@ -12,7 +12,7 @@ pub(super) fn on_request(filters: &[HttpFilter], head: &mut RequestHead) {
     for filter in filters {
         match filter {
             HttpFilter::PeerMetadata(settings) => peer_metadata::on_request(*settings, head),
-            HttpFilter::AlpnOverride(_) | HttpFilter::GrpcWeb => {}
+            HttpFilter::AlpnOverride(_) => {}
         }
     }
 }
@@ -22,7 +22,7 @@ pub(super) fn on_response(filters: &[HttpFilter], head: &mut ResponseHead) {
     for filter in filters.iter().rev() {
         match filter {
             HttpFilter::PeerMetadata(settings) => peer_metadata::on_response(*settings, head),
-            HttpFilter::AlpnOverride(_) | HttpFilter::GrpcWeb => {}
+            HttpFilter::AlpnOverride(_) => {}
         }
     }
 }

@@ -1,0 +1,119 @@
+//! Passing an answer on: its head, its body, and the tunnel that it may open.
+
+use std::time::Instant;
+
+use ferromesh_http::{Method, ResponseHead, Version};
+
+use super::attempt::{Answer, Ends, Failure};
+use super::deadline::Deadlines;
+use super::downstream::Downstream;
+use super::exchange::{End, Exchange};
+use super::local_reply::LocalReply;
+use super::upload::Upload;
+use crate::cluster::{ActiveRequestGuard, Endpoint};
+use crate::compiled::Cluster;
+
+impl Exchange<'_> {
+    /// Sends the answer on, to its end.
+    pub(super) async fn pass_on(
+        &mut self,
+        answer: Answer,
+        cluster: &Cluster,
+        (endpoint, active): (&Endpoint, ActiveRequestGuard),
+        ends: &mut Ends<'_, '_>,
+    ) -> End {
+        let Answer {
+            mut head,
+            framing,
+            mut upstream,
+            mut upload,
+        } = answer;
+        endpoint.counters.request_ended(Some(head.status));
+        cluster.stats.completed(head.status);
+        ends.deadlines.per_try = None;
+        ends.body.forget();
+        self.outcome.details = "via_upstream".into();
+        self.outcome.answered = Some(Instant::now());
+        let tunnel = self.opens_tunnel(&mut head, ends.downstream.is_http2());
+        self.prepare_answer(&mut head);
+        if let Downstream::Http1(side) = ends.downstream {
+            side.close |= self.connection.is_draining();
+        }
+        let sent = if tunnel {
+            ends.body.become_tunnel();
+            upload = Upload::default();
+            upstream.become_tunnel();
+            // A tunnel lives as long as its ends want.
+            *ends.deadlines = Deadlines::default();
+            ends.downstream.send_tunnel_head(&head)
+        } else {
+            ends.downstream.send_head(&head, framing)
+        };
+        self.outcome.response = Some(head);
+        if sent.is_err() {
+            upstream.finish(false);
+            return End::Gone;
+        }
+        let result = self
+            .stream_answer(&mut upstream, &mut upload, tunnel, ends)
+            .await;
+        drop(active);
+        if let Some(tried) = self.outcome.tried {
+            cluster
+                .stats
+                .upstream_rq_time()
+                .record_duration(tried.elapsed());
+        }
+        let complete = result.is_ok() && upload.done && !tunnel;
+        upstream.finish(complete);
+        match result {
+            Ok(()) => {
+                if let Downstream::Http1(side) = ends.downstream {
+                    side.close |= !ends.body.is_complete();
+                }
+                End::Complete
+            }
+            Err(failure) => self.broke_off(&failure, cluster),
+        }
+    }
+
+    fn broke_off(&mut self, failure: &Failure, cluster: &Cluster) -> End {
+        match failure {
+            Failure::Gone => cluster.stats.upstream_rq_cancelled().inc(),
+            Failure::Reset { reason, .. } => {
+                cluster.stats.upstream_rq_rx_reset().inc();
+                let reason_text = reason.text().replace(' ', "_");
+                let details = format!("upstream_reset_after_response_started{{{reason_text}}}");
+                self.explain(reason.flag(), details);
+            }
+            Failure::Expired(expired) => {
+                let reply = LocalReply::expired(*expired, true);
+                self.explain(reply.flags, reply.details);
+            }
+        }
+        failure.end()
+    }
+
+    /// Whether the answer turns the exchange into a tunnel; translates between the ways in which
+    /// HTTP/1.1 and HTTP/2 say so.
+    fn opens_tunnel(&self, head: &mut ResponseHead, to_http2: bool) -> bool {
+        let success = head.status / 100 == 2;
+        let Some(protocol) = self.head.protocol() else {
+            return self.head.method == Method::CONNECT && success;
+        };
+        let opened = head.status == 101 || (head.version == Version::Http2 && success);
+        if !opened {
+            return false;
+        }
+        head.headers.remove("connection");
+        head.headers.remove("upgrade");
+        if to_http2 {
+            head.status = 200;
+        } else {
+            head.status = 101;
+            head.headers.append("connection", "Upgrade");
+            head.headers.append("upgrade", protocol);
+        }
+        true
+    }
+}

@@ -1,0 +1,315 @@
+//! Forwarding: the tries of one exchange, from the choice of the cluster to the answer that is
+//! passed on, or to the reply that says why there is none.
+
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Instant;
+
+use ferromesh_http::ResponseHead;
+use ferromesh_route::action::Forward;
+use ferromesh_route::rewrite::HostRewrite;
+
+use super::attempt::{Ends, Failure};
+use super::deadline::Expired;
+use super::downstream::Downstream;
+use super::exchange::{End, Exchange};
+use super::local_reply::LocalReply;
+use super::retry::{Retries, Verdict, is_idempotent};
+use super::upload::RequestBody;
+use crate::access_log::ResponseFlags;
+use crate::cluster::{Endpoint, Resource, Thresholds};
+use crate::compiled::Cluster;
+use crate::upstream::ResetReason;
+
+/// What all tries of an exchange have in common.
+pub(super) struct Target<'t> {
+    forward: &'t Forward,
+    cluster: Arc<Cluster>,
+    limits: Arc<Thresholds>,
+    hash: Option<u64>,
+    retries: Retries,
+}
+
+impl Exchange<'_> {
+    /// Sends the request to the route's cluster, as often as its policy allows.
+    pub(super) async fn forward(
+        &mut self,
+        forward: &Forward,
+        matched: usize,
+        body: &mut RequestBody,
+        downstream: &mut Downstream<'_>,
+    ) -> End {
+        self.manager.stats.rq_total().inc();
+        if let Err(reply) = self.check_upgrade(forward) {
+            return self.reply(reply, body, downstream).await;
+        }
+        let (cluster, weighted_host) = match self.choose_cluster(forward) {
+            Ok(chosen) => chosen,
+            Err(reply) => return self.reply(reply, body, downstream).await,
+        };
+        let limits = if forward.high_priority {
+            Arc::clone(&cluster.circuit_breakers.high)
+        } else {
+            Arc::clone(&cluster.circuit_breakers.default)
+        };
+        let Some(_slot) = limits.take(Resource::Requests) else {
+            cluster.stats.upstream_rq_pending_overflow().inc();
+            let reply = LocalReply::reset(ResetReason::Overflow, "");
+            return self.reply(reply, body, downstream).await;
+        };
+        let host = self.virtual_host.clone();
+        let policy = forward.retry.as_ref();
+        let policy = policy.or_else(|| host.as_ref().and_then(|host| host.retry.as_ref()));
+        let retries = Retries::new(policy, &self.head);
+        let mut deadlines = self.deadlines(forward, body);
+        let hash = self.hash(forward, &cluster);
+        self.edit_request(forward, matched, weighted_host.as_deref());
+        if self.answer_expectation(downstream).is_err() {
+            return End::Gone;
+        }
+        cluster.stats.upstream_rq_active().inc();
+        let mut ends = Ends {
+            body,
+            downstream,
+            deadlines: &mut deadlines,
+        };
+        let mut target = Target {
+            forward,
+            cluster: Arc::clone(&cluster),
+            limits,
+            hash,
+            retries,
+        };
+        let end = self.try_endpoints(&mut target, &mut ends).await;
+        cluster.stats.upstream_rq_active().dec();
+        end
+    }
+
+    async fn try_endpoints(&mut self, target: &mut Target<'_>, ends: &mut Ends<'_, '_>) -> End {
+        let cluster = Arc::clone(&target.cluster);
+        loop {
+            let Some(endpoint) = self.pick(&cluster, target.hash, &target.retries) else {
+                cluster.stats.upstream_cx_none_healthy().inc();
+                let reply = LocalReply::no_healthy_upstream();
+                return self.reply(reply, ends.body, ends.downstream).await;
+            };
+            self.begin_try(target, &endpoint, ends);
+            let active = endpoint.counters.request_started();
+            let result = self
+                .attempt(&cluster, &endpoint, &target.limits, ends)
+                .await;
+            match result {
+                Ok(answer) => {
+                    if !self.repeats_answer(&answer.head, target, ends) {
+                        let endpoint = (&*endpoint, active);
+                        return self.pass_on(answer, &cluster, endpoint, ends).await;
+                    }
+                    endpoint.counters.request_ended(Some(answer.head.status));
+                    answer.upstream.finish(false);
+                }
+                Err(failure) => {
+                    endpoint.counters.request_ended(None);
+                    if !self.repeats_failure(&failure, target, ends) {
+                        return self.give_up(failure, &cluster, ends).await;
+                    }
+                }
+            }
+            if let Err(failure) = self.back_off(&target.retries, ends).await {
+                return self.give_up(failure, &cluster, ends).await;
+            }
+        }
+    }
+
+    /// Whether an answer is thrown away for another try; takes what that try needs.
+    fn repeats_answer(
+        &mut self,
+        head: &ResponseHead,
+        target: &mut Target<'_>,
+        ends: &Ends<'_, '_>,
+    ) -> bool {
+        let stats = &target.cluster.stats;
+        match target.retries.after_answer(head) {
+            Verdict::Retry if ends.body.can_replay() => {
+                stats.completed(head.status);
+                self.may_retry(target)
+            }
+            Verdict::Exhausted => {
+                stats.upstream_rq_retry_limit_exceeded().inc();
+                self.outcome
+                    .flags
+                    .insert(ResponseFlags::RETRY_LIMIT_EXCEEDED);
+                false
+            }
+            Verdict::Retry | Verdict::Final => {
+                if target.retries.made > 0 {
+                    stats.upstream_rq_retry_success().inc();
+                }
+                false
+            }
+        }
+    }
+
+    fn begin_try(
+        &mut self,
+        target: &mut Target<'_>,
+        endpoint: &Arc<Endpoint>,
+        ends: &mut Ends<'_, '_>,
+    ) {
+        let Target {
+            forward,
+            cluster,
+            retries,
+            ..
+        } = target;
+        let now = Instant::now();
+        self.outcome.attempts += 1;
+        self.outcome.tried = Some(now);
+        self.outcome.endpoint = Some(Arc::clone(endpoint));
+        cluster.stats.upstream_rq_total().inc();
+        retries.previous.push(endpoint.address.clone());
+        ends.deadlines.per_try = retries.per_try_timeout().map(|limit| now + limit);
+        if let Some(limit) = self.request_timeout(forward)
+            && ends.deadlines.request.is_none()
+            && ends.body.is_complete()
+        {
+            ends.deadlines.request = Some(now + limit);
+        }
+        let count = self.virtual_host.as_ref();
+        if count.is_some_and(|host| host.request_attempt_count) {
+            let attempts = self.outcome.attempts.to_string();
+            self.head.headers.set("x-envoy-attempt-count", attempts);
+        }
+        if let Some(rewrite) = &forward.host_rewrite
+            && matches!(rewrite, HostRewrite::Endpoint)
+            && !endpoint.hostname.is_empty()
+        {
+            self.head.set_authority(&endpoint.hostname);
+        }
+    }
+
+    /// Whether a failure is tried again; takes what the next try needs.
+    fn repeats_failure(
+        &mut self,
+        failure: &Failure,
+        target: &mut Target<'_>,
+        ends: &Ends<'_, '_>,
+    ) -> bool {
+        let Target {
+            cluster, retries, ..
+        } = target;
+        let verdict = match failure {
+            Failure::Gone => return false,
+            Failure::Expired(expired) => {
+                if *expired == Expired::Try {
+                    cluster.stats.upstream_rq_per_try_timeout().inc();
+                }
+                retries.after_expiry(*expired)
+            }
+            Failure::Reset {
+                reason,
+                begun,
+                dead_connection,
+                ..
+            } => {
+                // A kept connection that had died is no try: the request never reached anyone.
+                if *dead_connection
+                    && !retries.replayed
+                    && *reason == ResetReason::ConnectionTermination
+                    && ends.body.can_replay()
+                    && is_idempotent(&self.head.method)
+                {
+                    retries.replayed = true;
+                    retries.previous.pop();
+                    return true;
+                }
+                retries.after_reset(*reason, *begun)
+            }
+        };
+        match verdict {
+            Verdict::Final => false,
+            Verdict::Exhausted => {
+                cluster.stats.upstream_rq_retry_limit_exceeded().inc();
+                self.outcome
+                    .flags
+                    .insert(ResponseFlags::RETRY_LIMIT_EXCEEDED);
+                false
+            }
+            Verdict::Retry => ends.body.can_replay() && self.may_retry(target),
+        }
+    }
+
+    /// Takes a unit of the retry circuit breaker.
+    fn may_retry(&mut self, target: &mut Target<'_>) -> bool {
+        let Target {
+            cluster,
+            limits,
+            retries,
+            ..
+        } = target;
+        retries.slot = None;
+        retries.slot = limits.take(Resource::Retries);
+        if retries.slot.is_none() {
+            cluster.stats.upstream_rq_retry_overflow().inc();
+            self.outcome.flags.insert(ResponseFlags::UPSTREAM_OVERFLOW);
+            return false;
+        }
+        retries.made += 1;
+        cluster.stats.upstream_rq_retry().inc();
+        true
+    }
+
+    async fn back_off(&self, retries: &Retries, ends: &mut Ends<'_, '_>) -> Result<(), Failure> {
+        if retries.made == 0 {
+            return Ok(());
+        }
+        ends.deadlines.per_try = None;
+        let wait = retries.back_off(self.worker.random());
+        let mut sleep = std::pin::pin!(tokio::time::sleep(wait));
+        poll_fn(|cx| {
+            if sleep.as_mut().poll(cx).is_ready() {
+                return Poll::Ready(Ok(()));
+            }
+            ends.poll_interrupted(cx).map(Err)
+        })
+        .await
+    }
+
+    /// Answers after the last try failed.
+    async fn give_up(
+        &mut self,
+        failure: Failure,
+        cluster: &Cluster,
+        ends: &mut Ends<'_, '_>,
+    ) -> End {
+        let reply = match failure {
+            Failure::Gone => {
+                cluster.stats.upstream_rq_cancelled().inc();
+                return End::Gone;
+            }
+            Failure::Expired(expired) => {
+                if expired == Expired::Request {
+                    cluster.stats.upstream_rq_timeout().inc();
+                }
+                LocalReply::expired(expired, true)
+            }
+            Failure::Reset {
+                reason,
+                transport_failure,
+                ..
+            } => {
+                if matches!(
+                    reason,
+                    ResetReason::RemoteReset | ResetReason::RemoteRefused
+                ) {
+                    cluster.stats.upstream_rq_rx_reset().inc();
+                }
+                let reply = LocalReply::reset(reason, &transport_failure);
+                self.outcome.failure = transport_failure;
+                reply
+            }
+        };
+        cluster.stats.completed(reply.status);
+        self.reply(reply, ends.body, ends.downstream).await
+    }
+}
