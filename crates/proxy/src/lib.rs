@@ -5,12 +5,18 @@
 //! what the workers read, the engine modules serve connections, `cluster` picks endpoints.
 
 pub mod access_log;
+mod admin;
+pub mod bootstrap;
 pub mod cluster;
 pub mod compiled;
 mod http;
 mod listener;
 mod network_filter;
+mod proxy;
+pub mod snapshot;
 pub mod stats;
 mod upstream;
 pub mod worker;
 pub mod xds;
+
+pub use proxy::{Proxy, ProxyError, ProxyHandle, ProxySettings, ServerState};

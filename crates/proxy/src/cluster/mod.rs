@@ -5,6 +5,7 @@
 
 mod address;
 mod circuit_breaker;
+pub(crate) mod dns;
 mod endpoint;
 pub mod lb;
 mod original_dst;

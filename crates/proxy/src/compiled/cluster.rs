@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use ferromesh_runtime::Publisher;
@@ -49,6 +50,8 @@ pub struct Cluster {
     pub service: Option<(Str, Str, Str)>,
     /// Whether open connections are closed when their endpoint goes.
     pub close_connections_on_host_removal: bool,
+    /// Whether its endpoints have come once (from EDS or DNS); static clusters need not wait.
+    pub endpoints_arrived: AtomicBool,
     /// The endpoints of now. Swapped alone; load once per request.
     pub endpoints: Publisher<EndpointSet>,
     /// The endpoints of an ORIGINAL_DST cluster.
@@ -76,6 +79,25 @@ impl Cluster {
         }
         self.original_destinations
             .endpoint(address, &self.transports.fallback)
+    }
+
+    /// Puts a new set of endpoints in force and notes that endpoints have come.
+    pub fn replace_endpoints(&self, set: EndpointSet) {
+        self.stats.membership_total().set(set.total as u64);
+        self.stats.membership_healthy().set(set.usable as u64);
+        self.stats.membership_change().inc();
+        self.stats.update_success().inc();
+        self.endpoints.publish(Arc::new(set));
+        self.endpoints_arrived.store(true, Ordering::Release);
+    }
+
+    /// Whether it must wait for its first endpoints.
+    pub fn awaits_endpoints(&self) -> bool {
+        let external = matches!(
+            self.discovery,
+            Discovery::Eds { .. } | Discovery::StrictDns(_) | Discovery::LogicalDns(_)
+        );
+        external && !self.endpoints_arrived.load(Ordering::Acquire)
     }
 
     /// Whether the original destination is the endpoint.

@@ -161,6 +161,18 @@ stat_group! {
 }
 
 stat_group! {
+    /// Of the proxy as a whole; names are complete.
+    pub struct ControlStats {
+        gauge workers_started = "listener_manager.workers_started",
+        counter lds_update_success = "listener_manager.lds.update_success",
+        counter lds_update_rejected = "listener_manager.lds.update_rejected",
+        counter cds_update_success = "cluster_manager.cds.update_success",
+        counter cds_update_rejected = "cluster_manager.cds.update_rejected",
+        gauge connected_state = "control_plane.connected_state",
+    }
+}
+
+stat_group! {
     /// Of one TCP proxy, under `tcp.<stat prefix>.`.
     pub struct TcpStats {
         counter downstream_cx_total = "downstream_cx_total",

@@ -9,6 +9,8 @@ pub(crate) mod group;
 pub mod groups;
 mod histogram;
 mod registry;
+pub mod render;
+mod tags;
 
 pub use cells::enter_worker;
 pub use group::{CodeCounters, Counter, Gauge, Histogram, Stat, StatGroup, StatKind};

@@ -2,6 +2,7 @@
 
 use std::mem::take;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use ferromesh_proto::envoy::config::cluster::v3 as pb;
@@ -28,29 +29,14 @@ use crate::stats::ClusterStats;
 /// Envoy's default for making a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// A cluster with the endpoints that come with it.
-#[derive(Debug)]
-pub struct ClusterWithEndpoints {
-    /// The cluster; its endpoint set is filled for static clusters, else empty.
-    pub cluster: Cluster,
-    /// The assignment of static clusters.
-    pub assignment: Option<ClusterLoadAssignment>,
-}
-
-/// Compiles a cluster.
-pub fn compile(
-    value: pb::Cluster,
-    compiler: &Compiler,
-) -> Result<Compiled<ClusterWithEndpoints>, Refusal> {
+/// Compiles a cluster. Static clusters come with their endpoints, others without.
+pub fn compile(value: pb::Cluster, compiler: &Compiler) -> Result<Compiled<Cluster>, Refusal> {
     let mut context = Context::new(compiler);
     let cluster = cluster(value, &mut context)?;
     Ok(context.finish(cluster))
 }
 
-fn cluster(
-    mut value: pb::Cluster,
-    context: &mut Context<'_>,
-) -> Result<ClusterWithEndpoints, Refusal> {
+fn cluster(mut value: pb::Cluster, context: &mut Context<'_>) -> Result<Cluster, Refusal> {
     let name = Str::from(take(&mut value.name));
     if name.is_empty() {
         return Err(Refusal::field("name", "is needed"));
@@ -91,6 +77,7 @@ fn cluster(
         mesh_external: metadata.get("external") == Some(&serde_json::Value::Bool(true)),
         service: service(&metadata),
         close_connections_on_host_removal: close_on_change,
+        endpoints_arrived: AtomicBool::new(false),
         endpoints: Publisher::new(crate::cluster::EndpointSet::default()),
         original_destinations: OriginalDestinations::default(),
         stats: ClusterStats::new(&context.compiler.stats, &prefix),
@@ -101,14 +88,11 @@ fn cluster(
     without_effect(&mut value, context);
     nothing_left(&value)?;
     let assignment = assignment.filter(|_| cluster.discovery == Discovery::Static);
-    if let Some(assignment) = &assignment {
-        let set = eds::compile(assignment.clone(), "", &cluster, None).at("load_assignment")?;
-        cluster.endpoints.publish(Arc::new(set));
+    if let Some(assignment) = assignment {
+        let set = eds::compile(assignment, "", &cluster, None).at("load_assignment")?;
+        cluster.replace_endpoints(set);
     }
-    Ok(ClusterWithEndpoints {
-        cluster,
-        assignment,
-    })
+    Ok(cluster)
 }
 
 /// Fields that change numbers or timing only, and what is on the way.

@@ -68,7 +68,7 @@ pub(super) fn socket_port(address: &core::SocketAddress) -> Result<u16, Refusal>
 }
 
 /// An address that must be numeric.
-pub(super) fn address(value: Option<&core::Address>) -> Result<Address, Refusal> {
+pub(crate) fn address(value: Option<&core::Address>) -> Result<Address, Refusal> {
     match value.and_then(|address| address.address.as_ref()) {
         Some(AddressKind::SocketAddress(socket)) => {
             socket_address(socket).map(Address::Ip).at("socket_address")
@@ -177,7 +177,7 @@ pub(super) fn text_member(object: &serde_json::Map<String, serde_json::Value>, n
 
 /// Which kind of source a config source names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Source {
+pub(crate) enum Source {
     /// The aggregated stream.
     Ads,
     /// Another gRPC server: for secrets, the agent.
@@ -185,7 +185,7 @@ pub(super) enum Source {
 }
 
 /// Reads a config source; paths and REST are refused.
-pub(super) fn config_source(value: Option<&core::ConfigSource>) -> Result<Source, Refusal> {
+pub(crate) fn config_source(value: Option<&core::ConfigSource>) -> Result<Source, Refusal> {
     use ferromesh_proto::envoy::config::core::v3::config_source::ConfigSourceSpecifier as Kind;
     match value.and_then(|source| source.config_source_specifier.as_ref()) {
         Some(Kind::Ads(_) | Kind::Self_(_)) => Ok(Source::Ads),
