@@ -141,7 +141,6 @@ impl Proxy {
                 workers: concurrency,
             },
             &published,
-            &compiler.secrets,
         )?;
         let changed = Arc::new(Notify::new());
         let shared = Arc::new(Shared {
