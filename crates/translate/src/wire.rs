@@ -23,11 +23,17 @@ pub(crate) fn append<M: Message>(out: &mut Vec<u8>, field: u32, message: &M) {
         .expect("a vector grows as the message needs");
 }
 
-/// Appends bytes that are an encoded message already.
+/// Appends bytes that are a text, or a message that is encoded already.
 pub(crate) fn append_encoded(out: &mut Vec<u8>, field: u32, encoded: &[u8]) {
     encode_key(field, WireType::LengthDelimited, out);
     encode_varint(encoded.len() as u64, out);
     out.extend_from_slice(encoded);
+}
+
+/// Appends a number, a truth value or an enum value.
+pub(crate) fn append_number(out: &mut Vec<u8>, field: u32, value: u64) {
+    encode_key(field, WireType::Varint, out);
+    encode_varint(value, out);
 }
 
 /// Appends one entry of a `map<string, Any>` field.
@@ -57,6 +63,26 @@ impl Metadata {
             filter_metadata: BTreeMap::from([(filter.to_owned(), fields)]),
         }
     }
+}
+
+/// Appends an entry with one text to encoded [`Metadata`]. Entries go in order of their filters.
+pub(crate) fn append_text_metadata(out: &mut Vec<u8>, filter: &str, key: &str, text: &str) {
+    /// `google.protobuf.Value.string_value`.
+    const STRING_VALUE: u32 = 3;
+    let mut value = Vec::with_capacity(text.len() + 2);
+    append_encoded(&mut value, STRING_VALUE, text.as_bytes());
+    let field = map_entry(key, &value);
+    let mut fields = Vec::with_capacity(field.len() + 2);
+    append_encoded(&mut fields, 1, &field);
+    append_encoded(out, 1, &map_entry(filter, &fields));
+}
+
+/// An entry of a map: the key is field 1, the value field 2.
+fn map_entry(key: &str, value: &[u8]) -> Vec<u8> {
+    let mut entry = Vec::with_capacity(key.len() + value.len() + 6);
+    append_encoded(&mut entry, 1, key.as_bytes());
+    append_encoded(&mut entry, 2, value);
+    entry
 }
 
 #[derive(Clone, PartialEq, Message)]

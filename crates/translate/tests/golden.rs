@@ -24,7 +24,7 @@ fn golden_cases_give_what_they_gave() {
         for (name, node) in proxies.as_object().expect("nodes by name") {
             let view = snapshot.view_of(&mesh::proxy(node));
             let capture = mesh::capture(&snapshot, &view).json();
-            let text = format!("{:#}\n", capture);
+            let text = format!("{capture:#}\n");
             let file = case.join(format!("{name}.json"));
             seen += 1;
             if update {

@@ -13,7 +13,7 @@ use prost::Message;
 
 use crate::cds::client_tls::{TLS_MODE, TLS_MODE_ISTIO};
 use crate::value::{address, number};
-use crate::wire::{self, Metadata};
+use crate::wire;
 
 /// The metadata by which a transport socket is chosen.
 const TRANSPORT_SOCKET_MATCH: &str = "envoy.transport_socket_match";
@@ -59,9 +59,9 @@ pub(crate) struct Member {
     /// `health_status`.
     #[prost(enumeration = "core::HealthStatus", tag = "2")]
     pub(crate) health: i32,
-    /// `metadata`.
-    #[prost(message, optional, tag = "3")]
-    pub(crate) metadata: Option<Metadata>,
+    /// `metadata`, encoded.
+    #[prost(bytes = "vec", optional, tag = "3")]
+    pub(crate) metadata: Option<Vec<u8>>,
     /// `load_balancing_weight`.
     #[prost(message, optional, tag = "4")]
     pub(crate) weight: Option<UInt32Value>,
@@ -111,18 +111,16 @@ fn health(health: Health) -> core::HealthStatus {
     }
 }
 
-fn metadata(endpoint: &Endpoint, mutual_tls: bool) -> Option<Metadata> {
-    let mut all = Metadata::default();
+/// Encoded by hand: this is made for every endpoint of the mesh.
+fn metadata(endpoint: &Endpoint, mutual_tls: bool) -> Option<Vec<u8>> {
+    let mut all = Vec::new();
     if mutual_tls {
-        let fields = wire::structure([(TLS_MODE, wire::text(TLS_MODE_ISTIO))]);
-        all.filter_metadata
-            .insert(TRANSPORT_SOCKET_MATCH.to_owned(), fields);
+        wire::append_text_metadata(&mut all, TRANSPORT_SOCKET_MATCH, TLS_MODE, TLS_MODE_ISTIO);
     }
     if !endpoint.workload_name.is_empty() {
-        let fields = wire::structure([("workload", wire::text(workload(endpoint)))]);
-        all.filter_metadata.insert("istio".to_owned(), fields);
+        wire::append_text_metadata(&mut all, "istio", "workload", &workload(endpoint));
     }
-    (!all.filter_metadata.is_empty()).then_some(all)
+    (!all.is_empty()).then_some(all)
 }
 
 /// `name;namespace;canonical name;canonical revision;cluster`, which telemetry reads. The names

@@ -46,7 +46,8 @@ pub(crate) fn of(
     Some(Action::Route(forward(owner, http, authority, scope)))
 }
 
-/// Forwarding to one cluster without any wish: what a service without VirtualService gets.
+/// Forwarding to one cluster without any wish: what a service without VirtualService gets. An empty
+/// name leaves the cluster open.
 pub(crate) fn to_cluster(
     cluster: String,
     timeout: Duration,
@@ -56,7 +57,7 @@ pub(crate) fn to_cluster(
         timeout: Some(duration(timeout)),
         max_grpc_timeout: Some(duration(timeout)),
         retry_policy: retries,
-        cluster_specifier: Some(ClusterSpecifier::Cluster(cluster)),
+        cluster_specifier: (!cluster.is_empty()).then_some(ClusterSpecifier::Cluster(cluster)),
         ..Default::default()
     }
 }

@@ -5,14 +5,19 @@
 //! Virtual addresses count as names as well. Members of a headless service have names of their own
 //! below the service's.
 
+use std::borrow::Cow;
 use std::net::IpAddr;
 
 use ferromesh_model::{RouteView, Scope};
 use ferromesh_registry::Service;
 
 /// All domains of the service for clients with this view.
-pub(super) fn of_service(service: &Service, view: &RouteView, scope: &Scope) -> Vec<String> {
-    let mut domains = Vec::new();
+pub(super) fn of_service<'a>(
+    service: &'a Service,
+    view: &RouteView,
+    scope: &Scope,
+) -> Vec<Cow<'a, str>> {
+    let mut domains = Vec::with_capacity(6);
     add_names(&mut domains, service.hostname.as_str(), &view.dns_domain);
     for alias in &service.aliases {
         if scope.service(&alias.hostname).is_some() {
@@ -20,7 +25,10 @@ pub(super) fn of_service(service: &Service, view: &RouteView, scope: &Scope) -> 
         }
     }
     if service.headless {
-        let members: Vec<String> = domains.iter().map(|domain| format!("*.{domain}")).collect();
+        let members: Vec<Cow<'_, str>> = domains
+            .iter()
+            .map(|domain| Cow::Owned(format!("*.{domain}")))
+            .collect();
         domains.extend(members);
     }
     let addresses = service.addresses_for(view.outbound.settings.dns_capture);
@@ -28,34 +36,34 @@ pub(super) fn of_service(service: &Service, view: &RouteView, scope: &Scope) -> 
         addresses
             .iter()
             .filter(|net| net.prefix_len() == net.max_prefix_len())
-            .map(|net| address(net.addr())),
+            .map(|net| Cow::Owned(address(net.addr()))),
     );
     domains
 }
 
-fn add_names(domains: &mut Vec<String>, host: &str, dns_domain: &str) {
-    domains.push(host.to_owned());
-    domains.push(format!("{host}."));
-    domains.extend(short_names(host, dns_domain));
+fn add_names<'a>(domains: &mut Vec<Cow<'a, str>>, host: &'a str, dns_domain: &str) {
+    domains.push(Cow::Borrowed(host));
+    domains.push(Cow::Owned(format!("{host}.")));
+    domains.extend(short_names(host, dns_domain).map(Cow::Borrowed));
 }
 
 /// The shorter forms of a name of the cluster; none for other names.
-fn short_names(host: &str, dns_domain: &str) -> Vec<String> {
-    let (Some((in_cluster, _)), Some((own_namespace, _))) =
-        (host.split_once(".svc."), dns_domain.split_once(".svc."))
-    else {
-        return Vec::new();
-    };
-    let Some((name, namespace)) = in_cluster.split_once('.') else {
-        return Vec::new();
-    };
-    let mut names = Vec::new();
-    if namespace == own_namespace {
-        names.push(name.to_owned());
-    }
-    names.push(format!("{in_cluster}.svc"));
-    names.push(in_cluster.to_owned());
-    names
+fn short_names<'a>(host: &'a str, dns_domain: &str) -> impl Iterator<Item = &'a str> {
+    let own_namespace = dns_domain
+        .split_once(".svc.")
+        .map(|(namespace, _)| namespace);
+    let parts = host
+        .split_once(".svc.")
+        .filter(|_| own_namespace.is_some())
+        .and_then(|(in_cluster, _)| {
+            let (name, namespace) = in_cluster.split_once('.')?;
+            Some((name, namespace, in_cluster))
+        });
+    let bare =
+        parts.and_then(|(name, namespace, _)| (own_namespace == Some(namespace)).then_some(name));
+    let with_svc = parts.map(|(_, _, in_cluster)| &host[..in_cluster.len() + ".svc".len()]);
+    let in_cluster = parts.map(|(_, _, in_cluster)| in_cluster);
+    bare.into_iter().chain(with_svc).chain(in_cluster)
 }
 
 fn address(ip: IpAddr) -> String {
@@ -72,14 +80,15 @@ mod tests {
     #[test]
     fn only_the_own_namespace_calls_a_service_by_its_bare_name() {
         let host = "catalog.shop.svc.cluster.local";
+        let names = |host, domain| short_names(host, domain).collect::<Vec<_>>();
         assert_eq!(
-            short_names(host, "shop.svc.cluster.local"),
+            names(host, "shop.svc.cluster.local"),
             ["catalog", "catalog.shop.svc", "catalog.shop"]
         );
         assert_eq!(
-            short_names(host, "other.svc.cluster.local"),
+            names(host, "other.svc.cluster.local"),
             ["catalog.shop.svc", "catalog.shop"]
         );
-        assert!(short_names("api.example.com", "shop.svc.cluster.local").is_empty());
+        assert!(names("api.example.com", "shop.svc.cluster.local").is_empty());
     }
 }

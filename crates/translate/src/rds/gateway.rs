@@ -4,7 +4,8 @@
 //! Routes of several VirtualServices for one host are joined, oldest first; what takes everything
 //! goes to the end, so that it hides nothing.
 
-use std::collections::BTreeMap;
+use std::borrow::Cow;
+use std::collections::{BTreeMap, HashMap, hash_map};
 
 use ferromesh_model::{GatewayView, Scope, Snapshot, VirtualServiceEntry};
 
@@ -31,7 +32,7 @@ pub(super) fn route_table(snapshot: &Snapshot, view: &GatewayView, name: &str) -
     if hosts.is_empty() {
         hosts.push(Draft {
             name: format!("blackhole:{port}"),
-            domains: vec!["*".to_owned()],
+            domains: vec![Cow::Borrowed("*")],
             empty: true,
             ..Default::default()
         });
@@ -116,7 +117,7 @@ fn entry_routes(
 /// Virtual hosts by host name.
 #[derive(Default)]
 struct Hosts {
-    by_name: BTreeMap<String, Draft>,
+    by_name: BTreeMap<String, Draft<'static>>,
 }
 
 impl Hosts {
@@ -125,7 +126,7 @@ impl Hosts {
     fn add(&mut self, host: String, port: u16, routes: &[EncodedRoute], redirects: bool) {
         let draft = self.by_name.entry(host.clone()).or_insert_with(|| Draft {
             name: format!("{host}:{port}"),
-            domains: vec![host],
+            domains: vec![Cow::Owned(host)],
             ..Default::default()
         });
         for route in routes {
@@ -137,16 +138,19 @@ impl Hosts {
     }
 
     /// Hosts with the same routes become one virtual host with several domains.
-    fn finish(self) -> Vec<Draft> {
-        let mut joined: Vec<Draft> = Vec::new();
+    fn finish(self) -> Vec<Draft<'static>> {
+        let mut joined: Vec<Draft<'static>> = Vec::new();
+        let mut places: HashMap<(Vec<EncodedRoute>, bool), usize> = HashMap::new();
         for mut host in self.by_name.into_values() {
             host.routes.sort_by_key(|route| route.catch_all);
-            let same = joined.iter_mut().find(|known| {
-                known.routes == host.routes && known.redirects_to_https == host.redirects_to_https
-            });
-            match same {
-                Some(known) => known.domains.append(&mut host.domains),
-                None => joined.push(host),
+            match places.entry((host.routes.clone(), host.redirects_to_https)) {
+                hash_map::Entry::Occupied(known) => {
+                    joined[*known.get()].domains.append(&mut host.domains);
+                }
+                hash_map::Entry::Vacant(place) => {
+                    place.insert(joined.len());
+                    joined.push(host);
+                }
             }
         }
         joined

@@ -5,6 +5,7 @@
 //! names gets its routes, others get one route to themselves. Hosts of a VirtualService that are no
 //! service are added where one of its other hosts is, or on port 80.
 
+use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,7 +13,7 @@ use std::time::Duration;
 use ferromesh_config::kind::sidecar::OutboundTrafficMode;
 use ferromesh_model::{GatewayRef, RouteView, Scope, Snapshot, VirtualServiceEntry};
 use ferromesh_proto::envoy::config::route::v3::{
-    DirectResponseAction, Route, RouteAction, route::Action,
+    DirectResponseAction, RouteAction, route::Action, route_action::HashPolicy,
 };
 use ferromesh_registry::{Resolution, Service};
 use ferromesh_types::Hostname;
@@ -20,8 +21,7 @@ use ferromesh_types::Hostname;
 use super::action;
 use super::domains;
 use super::retry;
-use super::route::{EncodedRoute, routes};
-use super::route_match::any_request;
+use super::route::{EncodedRoute, RouteTemplate, routes};
 use super::scope::{Destinations, RouteOwner, RouteScope};
 use super::virtual_host::{Draft, catch_all, settle_domains, table};
 use crate::lds::destinations::VisibleDestinations;
@@ -52,7 +52,7 @@ pub(super) fn route_table(snapshot: &Snapshot, view: &RouteView, name: &str) -> 
                 .into_iter()
                 .filter(|host| host.name == name)
                 .map(|host| Draft {
-                    domains: vec!["*".to_owned()],
+                    domains: vec![Cow::Borrowed("*")],
                     ..host
                 })
                 .collect::<Vec<_>>()
@@ -60,11 +60,23 @@ pub(super) fn route_table(snapshot: &Snapshot, view: &RouteView, name: &str) -> 
     table(name, &own.unwrap_or_default())
 }
 
+/// The route of a service that no VirtualService speaks of.
+fn plain_route(snapshot: &Snapshot, hash_policy: Vec<HashPolicy>) -> RouteTemplate {
+    let mesh_retries = snapshot.mesh().default_http_retry_policy.as_ref();
+    let retries = retry::policy(None, mesh_retries, false);
+    let action = RouteAction {
+        hash_policy,
+        ..action::to_cluster(String::new(), Duration::ZERO, retries)
+    };
+    RouteTemplate::new("default", &action)
+}
+
 struct Maker<'a> {
     snapshot: &'a Snapshot,
     view: &'a RouteView,
     scope: &'a Scope,
     port: u16,
+    plain: RouteTemplate,
 }
 
 impl<'a> Maker<'a> {
@@ -74,6 +86,7 @@ impl<'a> Maker<'a> {
             view,
             scope,
             port,
+            plain: plain_route(snapshot, Vec::new()),
         }
     }
 
@@ -88,9 +101,9 @@ impl<'a> Maker<'a> {
     }
 
     /// All virtual hosts but the last, by name.
-    fn virtual_hosts(&self) -> Vec<Draft> {
+    fn virtual_hosts(&self) -> Vec<Draft<'a>> {
         let mut hosts = Vec::new();
-        let mut by_service: HashMap<*const VirtualServiceEntry, Vec<&Arc<Service>>> =
+        let mut by_service: HashMap<*const VirtualServiceEntry, Vec<&'a Arc<Service>>> =
             HashMap::new();
         for service in self.services() {
             match self.scope.virtual_service(&service.hostname) {
@@ -120,27 +133,25 @@ impl<'a> Maker<'a> {
     }
 
     /// A service without VirtualService: everything to itself.
-    fn plain_host(&self, service: &Service) -> Draft {
+    fn plain_host(&self, service: &'a Service) -> Draft<'a> {
         let cluster = names::outbound_cluster(self.port, "", &service.hostname);
         let hash_policy = self
             .destinations()
             .hash_policy(&service.hostname, "", self.port);
-        let mesh = self.snapshot.mesh();
-        let retries = retry::policy(None, mesh.default_http_retry_policy.as_ref(), false);
-        let route = Route {
-            name: "default".to_owned(),
-            r#match: Some(any_request()),
-            action: Some(Action::Route(RouteAction {
-                hash_policy,
-                ..action::to_cluster(cluster, Duration::ZERO, retries)
-            })),
-            ..Default::default()
+        let route = if hash_policy.is_empty() {
+            self.plain.to(&cluster)
+        } else {
+            plain_route(self.snapshot, hash_policy).to(&cluster)
         };
-        self.service_host(service, vec![EncodedRoute::plain(&route)])
+        self.service_host(service, vec![route])
     }
 
     /// The hosts of a VirtualService on this port.
-    fn routed_hosts(&self, entry: &VirtualServiceEntry, services: &[&Arc<Service>]) -> Vec<Draft> {
+    fn routed_hosts(
+        &self,
+        entry: &'a VirtualServiceEntry,
+        services: &[&'a Arc<Service>],
+    ) -> Vec<Draft<'a>> {
         let unknown = self.hosts_without_service(entry);
         let concerned = !services.is_empty() || (self.port == HTTP_PORT && !unknown.is_empty());
         if !concerned || entry.declared.spec.http.is_empty() {
@@ -159,7 +170,7 @@ impl<'a> Maker<'a> {
             .map(|service| self.service_host(service, routes.clone()));
         let unknown = unknown.into_iter().map(|host| Draft {
             name: format!("{host}:{}", self.port),
-            domains: vec![host.to_string()],
+            domains: vec![Cow::Borrowed(host.as_str())],
             routes: routes.clone(),
             ..Default::default()
         });
@@ -188,7 +199,7 @@ impl<'a> Maker<'a> {
             .collect()
     }
 
-    fn service_host(&self, service: &Service, routes: Vec<EncodedRoute>) -> Draft {
+    fn service_host(&self, service: &'a Service, routes: Vec<EncodedRoute>) -> Draft<'a> {
         Draft {
             name: format!("{}:{}", service.hostname, self.port),
             domains: domains::of_service(service, self.view, self.scope),
@@ -225,7 +236,7 @@ impl<'a> Maker<'a> {
     }
 
     /// Requests to hosts that nobody knows.
-    fn rest(&self) -> Draft {
+    fn rest(&self) -> Draft<'a> {
         match outbound_mode(self.snapshot, self.scope) {
             OutboundTrafficMode::RegistryOnly => catch_all(
                 "block_all",

@@ -6,25 +6,28 @@
 use std::collections::BTreeMap;
 
 use ferromesh_config::kind::virtual_service::{HttpMatchRequest, HttpRoute, VirtualService};
-use ferromesh_proto::envoy::config::route::v3::{Route, RouteMatch, route::Action};
+use ferromesh_proto::envoy::config::route::v3::{Route, RouteAction, RouteMatch, route::Action};
 use ferromesh_proto::google::protobuf::Any;
 use prost::Message;
 
 use super::action;
 use super::headers::HeaderChanges;
-use super::route_match::{is_catch_all, route_match};
+use super::route_match::{any_request, is_catch_all, route_match};
 use super::scope::{RouteOwner, RouteScope};
 use crate::http_filter::{cors, fault};
 use crate::wire::{self, Metadata};
 
-/// Field numbers of `envoy.config.route.v3.Route`.
+/// Field numbers of `envoy.config.route.v3.Route`, and of its action.
 mod field {
+    pub(super) const ROUTE_ACTION: u32 = 2;
+    /// `RouteAction.cluster`.
+    pub(super) const CLUSTER: u32 = 1;
     pub(super) const METADATA: u32 = 4;
     pub(super) const TYPED_PER_FILTER_CONFIG: u32 = 13;
 }
 
 /// An encoded route.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct EncodedRoute {
     /// The encoded message.
     pub(crate) bytes: Vec<u8>,
@@ -38,6 +41,42 @@ impl EncodedRoute {
         Self {
             bytes: route.encode_to_vec(),
             catch_all: route.r#match.as_ref().is_some_and(is_catch_all),
+        }
+    }
+}
+
+/// A route for all requests, of which only the cluster differs from host to host.
+#[derive(Clone, Debug)]
+pub(crate) struct RouteTemplate {
+    head: Vec<u8>,
+    action: Vec<u8>,
+}
+
+impl RouteTemplate {
+    /// A route of this name and action; the action names no cluster yet.
+    pub(crate) fn new(name: &str, action: &RouteAction) -> Self {
+        let head = Route {
+            name: name.to_owned(),
+            r#match: Some(any_request()),
+            ..Default::default()
+        };
+        Self {
+            head: head.encode_to_vec(),
+            action: action.encode_to_vec(),
+        }
+    }
+
+    /// The route to this cluster.
+    pub(crate) fn to(&self, cluster: &str) -> EncodedRoute {
+        let mut action = Vec::with_capacity(self.action.len() + cluster.len() + 4);
+        wire::append_encoded(&mut action, field::CLUSTER, cluster.as_bytes());
+        action.extend_from_slice(&self.action);
+        let mut bytes = Vec::with_capacity(self.head.len() + action.len() + 4);
+        bytes.extend_from_slice(&self.head);
+        wire::append_encoded(&mut bytes, field::ROUTE_ACTION, &action);
+        EncodedRoute {
+            bytes,
+            catch_all: true,
         }
     }
 }
