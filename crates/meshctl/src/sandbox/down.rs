@@ -8,7 +8,7 @@ use ferromesh_sandbox::control;
 use ferromesh_sandbox::supervisor::{SandboxError, clean_up};
 use tokio::time::Instant;
 
-use super::state_of;
+use super::{LOOK_EVERY, is_running, state_of};
 use crate::cli::DownArgs;
 use crate::output::Output;
 
@@ -21,17 +21,17 @@ pub(super) async fn run(arguments: DownArgs) -> anyhow::Result<ExitCode> {
         bail!(SandboxError::NotRoot);
     }
     let (name, state) = state_of(&arguments.which)?;
-    if state.is_running() {
-        control::stop(&state.control_socket()).await?;
+    if is_running(&state).await {
+        let stopped = control::stop(&state.control_socket()).await;
         let deadline = Instant::now() + GONE_WITHIN;
         while state.is_running() {
             if Instant::now() > deadline {
-                bail!(
-                    "sandbox {name} has ended its pods but does not go; see {}",
-                    state.log().display()
-                );
+                // The answer, if it was an error, says more than that it is still there.
+                stopped?;
+                let log = state.log();
+                bail!("sandbox {name} does not go; see {}", log.display());
             }
-            tokio::time::sleep(Duration::from_millis(20)).await;
+            tokio::time::sleep(LOOK_EVERY).await;
         }
     }
     // Also after an orderly end: nothing may be left, whatever happened.

@@ -6,7 +6,8 @@ use std::process::{Command, ExitCode};
 
 use anyhow::{Context, anyhow, bail};
 use ferromesh_sandbox::launch::POD_COMMAND;
-use ferromesh_sandbox::supervisor::{ContainerReportRow, PodReportRow};
+use ferromesh_sandbox::pod::ContainerStatus;
+use ferromesh_sandbox::supervisor::PodReportRow;
 
 use super::ask_status;
 use crate::block_on;
@@ -19,7 +20,7 @@ pub(super) fn run(arguments: &ExecArgs) -> anyhow::Result<ExitCode> {
         .find_pod(&arguments.pod)
         .map_err(|reason| anyhow!(reason))?;
     let container = container_of(pod, arguments.container.as_deref())?;
-    let name = &container.status.name;
+    let name = &container.name;
     let pid = container
         .pid
         .ok_or_else(|| anyhow!("container {name} is not running"))?;
@@ -46,24 +47,20 @@ pub(super) fn run(arguments: &ExecArgs) -> anyhow::Result<ExitCode> {
 pub(super) fn container_of<'a>(
     pod: &'a PodReportRow,
     name: Option<&str>,
-) -> anyhow::Result<&'a ContainerReportRow> {
+) -> anyhow::Result<&'a ContainerStatus> {
     let found = match name {
         Some(name) => pod
             .containers
             .iter()
-            .find(|container| container.status.name == name),
+            .find(|container| container.name == name),
         None => pod
             .containers
             .iter()
-            .filter(|container| !container.status.init)
-            .min_by_key(|container| container.status.name == "istio-proxy"),
+            .filter(|container| !container.init)
+            .min_by_key(|container| container.name == "istio-proxy"),
     };
     let names = || {
-        let names: Vec<_> = pod
-            .containers
-            .iter()
-            .map(|c| c.status.name.as_str())
-            .collect();
+        let names: Vec<_> = pod.containers.iter().map(|c| c.name.as_str()).collect();
         names.join(", ")
     };
     match found {

@@ -23,7 +23,7 @@ pub(super) async fn run(arguments: LogsArgs) -> anyhow::Result<ExitCode> {
         .find_pod(&arguments.pod)
         .map_err(|reason| anyhow!(reason))?;
     let container = container_of(pod, arguments.container.as_deref())?;
-    let path = pod.dir.join(format!("{}.log", container.status.name));
+    let path = pod.dir.join(format!("{}.log", container.name));
     let mut text = String::new();
     let mut file = match File::open(&path) {
         Ok(file) => file,

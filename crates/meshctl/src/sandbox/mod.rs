@@ -10,6 +10,7 @@ mod up;
 
 use std::path::Path;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::bail;
 use ferromesh_sandbox::control;
@@ -19,6 +20,10 @@ use ferromesh_sandbox::supervisor::StatusReport;
 
 use crate::block_on;
 use crate::cli::{SandboxCommand, Which};
+
+/// How often, and in which distance, a sandbox that does not answer is looked at.
+const LOOKS: usize = 100;
+const LOOK_EVERY: Duration = Duration::from_millis(20);
 
 /// Runs one of the commands.
 pub(crate) fn run(command: SandboxCommand) -> anyhow::Result<ExitCode> {
@@ -57,4 +62,19 @@ fn need_access(dir: &Path) -> anyhow::Result<()> {
         }
         _ => Ok(()),
     }
+}
+
+/// Whether the sandbox runs. One that was killed a moment ago may still be on its way out: it holds
+/// its lock and answers nothing.
+pub(crate) async fn is_running(state: &StateDir) -> bool {
+    for _ in 0..LOOKS {
+        if !state.is_running() {
+            return false;
+        }
+        if control::status(&state.control_socket()).await.is_ok() {
+            return true;
+        }
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+    true
 }

@@ -70,12 +70,9 @@ fn pod_row(pod: &PodReportRow) -> Vec<Cell> {
     let running: Vec<_> = pod
         .containers
         .iter()
-        .filter(|container| !container.status.init || container.status.state.is_running())
+        .filter(|container| !container.init || container.state.is_running())
         .collect();
-    let ready = running
-        .iter()
-        .filter(|container| container.status.ready)
-        .count();
+    let ready = running.iter().filter(|container| container.ready).count();
     let (status, tone) = if pod.leaving {
         ("Terminating".to_owned(), Tone::Quiet)
     } else if !pod.reason.is_empty() {

@@ -18,14 +18,13 @@ use ferromesh_telemetry::{LogFormat, init_logging};
 use tokio::time::Instant;
 
 use super::progress::Progress;
-use super::state_of;
+use super::{LOOK_EVERY, is_running, state_of};
 use crate::block_on;
 use crate::cli::{DataPlaneArg, UpArgs};
 use crate::output::{Output, Tone};
 
 /// How long a sandbox in the background may take until it answers.
 const ANSWER_WITHIN: Duration = Duration::from_secs(20);
-const LOOK_EVERY: Duration = Duration::from_millis(50);
 
 /// Brings a sandbox up.
 pub(super) fn run(arguments: UpArgs) -> anyhow::Result<ExitCode> {
@@ -98,6 +97,8 @@ fn image_rows(file: Option<&Path>) -> anyhow::Result<Vec<ImageRow>> {
 async fn foreground(arguments: UpArgs, settings: SandboxSettings) -> anyhow::Result<ExitCode> {
     let output = Output::new();
     let begun = Instant::now();
+    // Gives one that was killed a moment ago the time to go; `start` refuses one that runs.
+    is_running(&state_of(&arguments.which)?.1).await;
     let mut sandbox = Sandbox::start(settings).await?;
     let mut status = sandbox.status();
     let mut progress = Progress::new(output);
@@ -176,7 +177,7 @@ async fn detached(arguments: UpArgs, settings: SandboxSettings) -> anyhow::Resul
         bail!(ferromesh_sandbox::supervisor::SandboxError::NotRoot);
     }
     let (name, state) = state_of(&arguments.which)?;
-    if state.is_running() {
+    if is_running(&state).await {
         bail!(
             "sandbox {name} is running already: end it with `meshctl sandbox down --name {name}`"
         );

@@ -2,7 +2,7 @@
 //! a further command joins a running container.
 //!
 //! Runs in a process with one thread that pod init has started. What fails before the command is
-//! there is written to the plan's error file: the container's own output stays its own.
+//! there is told to pod init over a pipe: the container's own output stays its own.
 
 use std::fs::{self, File};
 use std::io::{self, Write};
@@ -17,7 +17,7 @@ use rustix::thread::{
 };
 
 use super::namespaces::{enter_process, unshare};
-use super::protocol::ContainerPlan;
+use super::protocol::{ContainerPlan, StartNote};
 use super::root::{RootError, enter_root};
 
 /// Exit code of a container whose command could not be run, as shells have it.
@@ -87,39 +87,52 @@ pub fn read_plan(path: &Path) -> Result<ContainerPlan, EnterError> {
     serde_json::from_slice(&text).map_err(|error| fail(error.to_string()))
 }
 
-/// Becomes the container of the plan at `path`; returns only when that fails.
+/// Becomes the container of the plan at `path`; returns only when that fails. What happens is
+/// written to standard input, which pod init has made a pipe to itself.
 pub fn start(path: &Path) -> EnterError {
-    let plan = match read_plan(path) {
-        Ok(plan) => plan,
-        Err(error) => return error,
+    let mut notes = match take_notes() {
+        Ok(notes) => notes,
+        Err(error) => return EnterError::Namespace(error),
     };
-    // Opened first: the path is out of sight once the root has changed.
-    let reason = File::create(&plan.error_file);
-    let error = try_start(&plan);
-    let told = reason.and_then(|mut file| file.write_all(error.to_string().as_bytes()));
-    if told.is_err() {
-        // The container's log is the only place left.
-        let _ = writeln!(io::stderr(), "ferromesh: {error}");
-    }
+    let error = match read_plan(path) {
+        Ok(plan) => match prepare(&plan) {
+            Ok(host_pid) => {
+                note(&mut notes, &StartNote::Ready(host_pid));
+                run(&plan, &plan.argv)
+            }
+            Err(error) => error,
+        },
+        Err(error) => error,
+    };
+    note(&mut notes, &StartNote::Failed(error.to_string()));
     error
 }
 
-fn try_start(plan: &ContainerPlan) -> EnterError {
-    match prepare(plan) {
-        Ok(()) => run(plan, &plan.argv),
-        Err(error) => error,
-    }
+/// Takes the pipe for notes out of the way: the copy closes when the command takes over, and the
+/// command finds an empty input.
+fn take_notes() -> io::Result<File> {
+    let notes = File::from(io::stdin().as_fd().try_clone_to_owned()?);
+    rustix::stdio::dup2_stdin(File::open("/dev/null")?)?;
+    Ok(notes)
 }
 
-fn prepare(plan: &ContainerPlan) -> Result<(), EnterError> {
+fn note(notes: &mut File, note: &StartNote) {
+    let text = serde_json::to_string(note).unwrap_or_default();
+    // Without pod init there is nobody to tell, and nobody to run for.
+    let _ = writeln!(notes, "{text}");
+}
+
+/// Everything up to the command; returns our process id as the host counts.
+fn prepare(plan: &ContainerPlan) -> Result<i32, EnterError> {
     // `/proc` is still the host's: the link names us as the host counts.
     let own = fs::read_link("/proc/self").map_err(EnterError::Namespace)?;
-    fs::write(&plan.pid_file, own.to_string_lossy().as_bytes()).map_err(EnterError::Namespace)?;
+    let host_pid = own.to_string_lossy().parse().unwrap_or(0);
     let _ = rustix::process::setsid();
     unshare(UnshareFlags::NEWNS).map_err(EnterError::Namespace)?;
     enter_root(plan)?;
     hand_over_output(plan);
-    become_user(plan)
+    become_user(plan)?;
+    Ok(host_pid)
 }
 
 /// A program that opens `/dev/stdout` needs to own the pipe behind it.
@@ -226,11 +239,4 @@ fn enter(pid: i32, namespaces: ThreadNameSpaceType) -> Result<(), EnterError> {
     let pid = Pid::from_raw(pid).ok_or_else(gone)?;
     let target = pidfd_open(pid, PidfdFlags::empty()).map_err(|_| gone())?;
     enter_process(target, namespaces).map_err(EnterError::Namespace)
-}
-
-/// Reads a container's pid file: its process id as the host counts.
-pub fn host_pid(path: &Path) -> Option<i32> {
-    let mut text = String::new();
-    io::Read::read_to_string(&mut File::open(path).ok()?, &mut text).ok()?;
-    text.trim().parse().ok()
 }

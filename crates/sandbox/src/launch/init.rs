@@ -25,7 +25,7 @@ use tracing::warn;
 
 use super::POD_COMMAND;
 use super::log_file::LogFile;
-use super::protocol::{Event, ProcessEnd, Request, StopSignal};
+use super::protocol::{Event, ProcessEnd, Request, StartNote, StopSignal};
 
 /// The longest line that is kept in one piece.
 const LINE_MAX: u64 = 16 << 10;
@@ -65,10 +65,16 @@ struct PodInit {
     outgoing: mpsc::UnboundedReceiver<Event>,
     ended_execs: mpsc::UnboundedReceiver<(Pid, ExecOutcome)>,
     exec_outcomes: mpsc::UnboundedSender<(Pid, ExecOutcome)>,
+    starts: mpsc::UnboundedReceiver<(Pid, StartNote)>,
+    start_notes: mpsc::UnboundedSender<(Pid, StartNote)>,
 }
 
 enum Child {
-    Container(String),
+    Container {
+        name: String,
+        end: Option<ProcessEnd>,
+        note: Option<StartNote>,
+    },
     Exec {
         id: u64,
         end: Option<ProcessEnd>,
@@ -86,6 +92,7 @@ impl PodInit {
     fn new() -> io::Result<Self> {
         let (events, outgoing) = mpsc::unbounded_channel();
         let (exec_outcomes, ended_execs) = mpsc::unbounded_channel();
+        let (start_notes, starts) = mpsc::unbounded_channel();
         Ok(Self {
             program: std::env::current_exe()?,
             children: HashMap::new(),
@@ -94,6 +101,8 @@ impl PodInit {
             outgoing,
             ended_execs,
             exec_outcomes,
+            starts,
+            start_notes,
         })
     }
 
@@ -110,6 +119,7 @@ impl PodInit {
                 },
                 _ = ended.recv() => self.reap(),
                 Some((pid, outcome)) = self.ended_execs.recv() => self.exec_output(pid, outcome),
+                Some((pid, note)) = self.starts.recv() => self.has_noted(pid, note),
                 Some(event) = self.outgoing.recv() => {
                     let mut line = serde_json::to_vec(&event).map_err(io::Error::other)?;
                     line.push(b'\n');
@@ -132,10 +142,10 @@ impl PodInit {
                 log_file,
             }) => {
                 if let Err(error) = self.start(&container, &plan, &log_file) {
-                    warn!(container, %error, "cannot start the container");
                     self.tell(Event::Exited {
                         container,
                         end: ProcessEnd::Code(128),
+                        message: error.to_string(),
                     });
                 }
             }
@@ -170,10 +180,11 @@ impl PodInit {
 
     fn start(&mut self, container: &str, plan: &Path, log_file: &Path) -> io::Result<()> {
         let log = LogFile::open(log_file)?;
+        let (notes, told) = io::pipe()?;
         let mut child = Command::new(&self.program)
             .args([POD_COMMAND, "start"])
             .arg(plan)
-            .stdin(Stdio::null())
+            .stdin(told)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()?;
@@ -183,8 +194,14 @@ impl PodInit {
             tokio::spawn(write_log(log, receiver(stdout)?, receiver(stderr)?));
         }
         let pid = pid_of(&child)?;
-        self.children
-            .insert(pid, Child::Container(container.to_owned()));
+        let child = Child::Container {
+            name: container.to_owned(),
+            end: None,
+            note: None,
+        };
+        self.children.insert(pid, child);
+        let notes = receiver(OwnedFd::from(notes))?;
+        tokio::spawn(read_notes(pid, notes, self.start_notes.clone()));
         self.running.insert(container.to_owned(), pid);
         Ok(())
     }
@@ -256,13 +273,14 @@ impl PodInit {
                 (None, None) => continue,
             };
             match self.children.get_mut(&pid) {
-                Some(Child::Container(container)) => {
-                    let container = std::mem::take(container);
-                    self.children.remove(&pid);
-                    self.running.remove(&container);
+                Some(Child::Container {
+                    name, end: ended, ..
+                }) => {
+                    *ended = Some(end);
+                    self.running.remove(name);
                     // Whatever the container left running goes with it.
                     let _ = kill_process_group(pid, Signal::KILL);
-                    self.tell(Event::Exited { container, end });
+                    self.finish_container(pid);
                 }
                 Some(Child::Exec { end: ended, .. }) => {
                     *ended = Some(end);
@@ -271,6 +289,42 @@ impl PodInit {
                 // An orphan that the kernel gave to process 1.
                 None => {}
             }
+        }
+    }
+
+    fn has_noted(&mut self, pid: Pid, told: StartNote) {
+        let Some(Child::Container { name, note, .. }) = self.children.get_mut(&pid) else {
+            return;
+        };
+        *note = Some(told.clone());
+        if let StartNote::Ready(host_pid) = told {
+            let started = Event::Started {
+                container: name.clone(),
+                pid: host_pid,
+            };
+            self.tell(started);
+        }
+        self.finish_container(pid);
+    }
+
+    /// A container is done when it has ended and its notes have been read.
+    fn finish_container(&mut self, pid: Pid) {
+        if let Some(Child::Container {
+            name,
+            end: Some(end),
+            note: Some(note),
+        }) = self.children.get_mut(&pid)
+        {
+            let exited = Event::Exited {
+                container: std::mem::take(name),
+                end: *end,
+                message: match note {
+                    StartNote::Ready(_) => String::new(),
+                    StartNote::Failed(message) => std::mem::take(message),
+                },
+            };
+            self.children.remove(&pid);
+            self.tell(exited);
         }
     }
 
@@ -315,6 +369,19 @@ fn pid_of(child: &std::process::Child) -> io::Result<Pid> {
 
 fn receiver(fd: OwnedFd) -> io::Result<Receiver> {
     Receiver::from_owned_fd(fd)
+}
+
+/// Reads what a starting container tells: the last word before the pipe ends counts.
+async fn read_notes(pid: Pid, notes: Receiver, told: mpsc::UnboundedSender<(Pid, StartNote)>) {
+    let mut lines = BufReader::new(notes).lines();
+    let mut last = StartNote::Failed("it ended before its command ran".to_owned());
+    while let Ok(Some(line)) = lines.next_line().await {
+        if let Ok(note) = serde_json::from_str(&line) {
+            last = note;
+        }
+    }
+    // Nobody listens any more when pod init is leaving.
+    let _ = told.send((pid, last));
 }
 
 async fn write_log(mut log: LogFile, stdout: Receiver, stderr: Receiver) {

@@ -31,10 +31,6 @@ pub struct ContainerPlan {
     pub files: BTreeMap<String, String>,
     /// What is mounted where, in order.
     pub mounts: Vec<MountPlan>,
-    /// Where the container notes its process id as the host counts.
-    pub pid_file: PathBuf,
-    /// Where a start that fails leaves its reason.
-    pub error_file: PathBuf,
     /// Where its output goes.
     pub log_file: PathBuf,
 }
@@ -105,12 +101,21 @@ pub enum StopSignal {
 pub enum Event {
     /// Pod init is up and takes requests.
     Up,
+    /// A container's command runs.
+    Started {
+        /// The container's name.
+        container: String,
+        /// Its process as the host counts.
+        pid: i32,
+    },
     /// A container's process ended.
     Exited {
         /// The container's name.
         container: String,
         /// How.
         end: ProcessEnd,
+        /// Why its command did not run; empty when it did.
+        message: String,
     },
     /// A command has ended.
     ExecDone {
@@ -121,6 +126,16 @@ pub enum Event {
         /// The end of its output, or why it did not run.
         output: String,
     },
+}
+
+/// What a process that is to become a container writes to its standard input, a pipe to pod init,
+/// before the command takes its place; one JSON object per line. The pipe ends with the `exec`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum StartNote {
+    /// All is set up; its process id as the host counts.
+    Ready(i32),
+    /// It failed.
+    Failed(String),
 }
 
 /// How a process ended.

@@ -93,7 +93,6 @@ pub fn plan(
         return Err(ContainerError::NoCommand(container.image.clone()));
     }
     let user = user(container, pod)?;
-    let file = |suffix: &str| sources.dir.join(format!("{}.{suffix}", container.name));
     Ok(ContainerPlan {
         name: container.name.clone(),
         argv,
@@ -105,9 +104,7 @@ pub fn plan(
         root_dir: sources.dir.join("root"),
         files: files(sources),
         mounts: mounts(container, sources)?,
-        pid_file: file("pid"),
-        error_file: file("error"),
-        log_file: file("log"),
+        log_file: sources.dir.join(format!("{}.log", container.name)),
     })
 }
 

@@ -30,6 +30,7 @@ pub(super) struct ContainerRun {
     pub(super) due: Option<Instant>,
     /// The start hook has not ended yet.
     pub(super) hook_pending: bool,
+    pid: Option<i32>,
     begun: Instant,
     waits: RestartWaits,
     probes: Option<AbortHandle>,
@@ -48,6 +49,7 @@ impl ContainerRun {
             run: 0,
             due: None,
             hook_pending: false,
+            pid: None,
             begun: Instant::now(),
             waits: RestartWaits::default(),
             probes: None,
@@ -83,14 +85,21 @@ impl ContainerRun {
         }
     }
 
-    /// Notes a start; `probes` watches it.
-    pub(super) fn has_started(&mut self, probes: AbortHandle) {
+    /// Notes that a start is under way.
+    pub(super) fn begins(&mut self) {
+        self.run += 1;
+        self.state = ContainerState::waiting("ContainerCreating", "");
+        self.due = None;
+        self.hook_pending = self.spec.lifecycle.post_start.is_some();
+    }
+
+    /// Notes that the command runs as process `pid`; `probes` watches it.
+    pub(super) fn has_started(&mut self, pid: i32, probes: AbortHandle) {
         self.state = ContainerState::Running {
             since: OffsetDateTime::now_utc(),
         };
-        self.due = None;
+        self.pid = Some(pid);
         self.begun = Instant::now();
-        self.hook_pending = self.spec.lifecycle.post_start.is_some();
         self.probes = Some(probes);
     }
 
@@ -99,6 +108,7 @@ impl ContainerRun {
         if let Some(probes) = self.probes.take() {
             probes.abort();
         }
+        self.pid = None;
         self.started = false;
         self.ready = false;
         self.hook_pending = false;
@@ -148,6 +158,7 @@ impl ContainerRun {
             started: self.started,
             ready: self.ready || (self.init && !self.sidecar && self.state.is_completed()),
             restarts: self.restarts,
+            pid: self.pid,
         }
     }
 }

@@ -337,23 +337,30 @@ impl Life {
         let plan_file = plan_path(&self.start.dir, &plan.name);
         make_nested_mount_points(&plan.mounts).map_err(|error| error.to_string())?;
         write_private(&plan_file, &plan).map_err(|error| error.to_string())?;
-        let _ = fs::remove_file(&plan.error_file);
-        let container = &mut self.containers[index];
-        container.run += 1;
+        self.containers[index].begins();
         init.send(Request::Start {
             container: plan.name,
-            plan: plan_file.clone(),
+            plan: plan_file,
             log_file: plan.log_file,
         });
+        Ok(())
+    }
+
+    /// A container's command runs: watch it.
+    fn has_started(&mut self, name: &str, pid: i32) {
+        let Some(init) = self.init.clone() else {
+            return;
+        };
+        let found = self.containers.iter_mut().find(|run| run.spec.name == name);
+        let Some(run) = found else { return };
         let target = CallTarget {
             pod_ip: self.start.network.address.into(),
-            container: Arc::clone(&container.spec),
-            plan: plan_file,
+            container: Arc::clone(&run.spec),
+            plan: plan_path(&self.start.dir, name),
             init,
         };
-        let watching = probes::watch(target, container.run, self.probe_sender.clone());
-        container.has_started(tokio::spawn(Box::pin(watching)).abort_handle());
-        Ok(())
+        let watching = probes::watch(target, run.run, self.probe_sender.clone());
+        run.has_started(pid, tokio::spawn(Box::pin(watching)).abort_handle());
     }
 
     /// Runs the pod until it is told to stop.
@@ -427,9 +434,12 @@ impl Life {
                     init.answered(id, end, output);
                 }
             }
-            Event::Exited { container, end } => {
-                let reason = self.start.dir.join(format!("{container}.error"));
-                let message = fs::read_to_string(reason).unwrap_or_default();
+            Event::Started { container, pid } => self.has_started(&container, pid),
+            Event::Exited {
+                container,
+                end,
+                message,
+            } => {
                 let policy = self.start.pod.spec.restart_policy;
                 let found = self
                     .containers
@@ -493,14 +503,13 @@ impl Life {
         self.init = None;
         self.events = None;
         for run in &mut self.containers {
-            if run.state.is_running() || run.init {
-                run.has_ended(
-                    ProcessEnd::Signal(9),
-                    String::new(),
-                    crate::kubernetes::RestartPolicy::Always,
-                );
-                run.run = 0;
-            }
+            run.has_ended(
+                ProcessEnd::Signal(9),
+                "pod init was killed".to_owned(),
+                crate::kubernetes::RestartPolicy::Always,
+            );
+            // From the first init container on, as the pod's processes are all new.
+            run.run = 0;
         }
         loop {
             match self.start_init().await {

@@ -62,6 +62,8 @@ pub struct ContainerStatus {
     pub ready: bool,
     /// How often it was started again.
     pub restarts: u32,
+    /// Its process as the host counts; absent while it does not run.
+    pub pid: Option<i32>,
 }
 
 /// What a container is doing.
@@ -218,6 +220,7 @@ mod tests {
                 started: true,
                 ready: true,
                 restarts: 2,
+                pid: None,
             }],
             started: now,
             ready_since: Some(now),

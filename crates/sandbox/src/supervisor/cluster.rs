@@ -15,7 +15,7 @@ use tokio::time::Instant;
 use tracing::warn;
 
 use super::objects::Objects;
-use super::report::{ContainerReportRow, PodReportRow, ServiceReportRow, StatusReport};
+use super::report::{PodReportRow, ServiceReportRow, StatusReport};
 use super::schedule;
 use super::services::ServiceAddresses;
 use super::start::SandboxSettings;
@@ -24,7 +24,6 @@ use crate::address::{Pool, Ranges};
 use crate::dns::Zone;
 use crate::keyed::KeyedObjects;
 use crate::kubernetes::{Pod, PortRef, Service};
-use crate::launch::enter::host_pid;
 use crate::network::balancer::BalancerAddress;
 use crate::pod::{PodOrder, PodReport, PodStatus, Pods};
 use crate::state_dir::StateDir;
@@ -308,18 +307,6 @@ fn port_text(port: &crate::kubernetes::ServicePort) -> String {
 
 fn pod_row(entry: &PodEntry) -> Option<PodReportRow> {
     let status = entry.status.as_ref()?;
-    let pid = |name: &str| host_pid(&entry.dir.join(format!("{name}.pid")));
-    let containers = status
-        .containers
-        .iter()
-        .map(|container| ContainerReportRow {
-            pid: container
-                .state
-                .is_running()
-                .then(|| pid(&container.name))
-                .flatten(),
-            status: container.clone(),
-        });
     let startup = status
         .ready_since
         .map(|since| (since - status.started).whole_milliseconds());
@@ -338,7 +325,7 @@ fn pod_row(entry: &PodEntry) -> Option<PodReportRow> {
         message: status.message.clone(),
         restarts: status.restarts(),
         startup_ms: startup.and_then(|ms| u64::try_from(ms).ok()),
-        containers: containers.collect(),
+        containers: status.containers.clone(),
         dir: entry.dir.clone(),
     })
 }

@@ -17,5 +17,5 @@ mod status_dir;
 mod tokens;
 
 pub(crate) use cluster::Question;
-pub use report::{ContainerReportRow, PodReportRow, ServiceReportRow, StatusReport};
+pub use report::{PodReportRow, ServiceReportRow, StatusReport};
 pub use start::{DataPlane, Sandbox, SandboxError, SandboxSettings, clean_up};

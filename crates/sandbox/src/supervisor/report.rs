@@ -69,20 +69,9 @@ pub struct PodReportRow {
     /// Milliseconds from its start until it was ready; absent while it is not.
     pub startup_ms: Option<u64>,
     /// Its containers, init containers first.
-    pub containers: Vec<ContainerReportRow>,
+    pub containers: Vec<ContainerStatus>,
     /// Its directory on the host.
     pub dir: PathBuf,
-}
-
-/// One container.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct ContainerReportRow {
-    /// How it stands.
-    #[serde(flatten)]
-    pub status: ContainerStatus,
-    /// Its process as the host counts; absent while it does not run.
-    pub pid: Option<i32>,
 }
 
 /// One service.
