@@ -9,7 +9,6 @@ use ferromesh_proto::{any, type_url};
 use ferromesh_xds::Variant;
 use ferromesh_xds::client::{AdsClient, AdsClientSettings, Command, Event, TypeUpdate};
 use tokio::sync::mpsc;
-use tracing::{info, warn};
 
 use crate::control_plane::ControlPlane;
 use crate::metrics::DiscoveryCounters;
@@ -95,22 +94,12 @@ async fn split(
 }
 
 fn note(event: &Event, counters: &DiscoveryCounters) {
-    match event {
-        Event::Connected => {
-            counters.connections.fetch_add(1, Ordering::Relaxed);
-            info!("connected to the control plane");
-        }
-        Event::Update(_) => {
-            counters.responses.fetch_add(1, Ordering::Relaxed);
-        }
-        Event::Disconnected { reason } => {
-            counters.failures.fetch_add(1, Ordering::Relaxed);
-            warn!(
-                reason,
-                "no control plane; going on with the last configuration"
-            );
-        }
-    }
+    let counter = match event {
+        Event::Connected => &counters.connections,
+        Event::Update(_) => &counters.responses,
+        Event::Disconnected { .. } => &counters.failures,
+    };
+    counter.fetch_add(1, Ordering::Relaxed);
 }
 
 fn take(update: &TypeUpdate, names: Option<&NameTableSink>) -> Command {

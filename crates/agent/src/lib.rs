@@ -24,6 +24,9 @@ pub mod metrics;
 pub mod names;
 pub mod node;
 pub mod relay;
+mod running;
 pub mod sds;
 pub mod settings;
 pub mod status;
+
+pub use running::{Agent, AgentError};

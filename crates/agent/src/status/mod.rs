@@ -80,6 +80,10 @@ pub fn prometheus_router(state: Arc<StatusState>) -> Router {
 }
 
 async fn ready(State(state): State<Arc<StatusState>>) -> Response {
+    if state.metrics.certificate.load().is_none() {
+        let reason = "waiting for the workload certificate\n";
+        return (StatusCode::SERVICE_UNAVAILABLE, reason).into_response();
+    }
     match state.data_plane.ready().await {
         Ok(()) => StatusCode::OK.into_response(),
         Err(reason) => (StatusCode::SERVICE_UNAVAILABLE, reason + "\n").into_response(),
