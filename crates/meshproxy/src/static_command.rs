@@ -73,9 +73,13 @@ async fn serve(
         node: None,
     })?;
     let kept = bootstrap.clone();
-    let settings = proxy.apply_bootstrap(bootstrap).context("the configuration")?;
+    let settings = proxy
+        .apply_bootstrap(bootstrap)
+        .context("the configuration")?;
     if let Some(address) = &settings.admin {
-        let address = address.ip().context("admin.address: a Unix socket is not supported")?;
+        let address = address
+            .ip()
+            .context("admin.address: a Unix socket is not supported")?;
         serve_admin(&proxy, address, &tasks).await?;
     }
     if let Some(ads) = &settings.ads {
@@ -100,18 +104,32 @@ fn follow(
     tasks: &SupervisorHandle,
 ) -> anyhow::Result<()> {
     let name = ads.cluster.as_str();
-    let clusters = bootstrap.static_resources.iter().flat_map(|resources| &resources.clusters);
-    let cluster = clusters.into_iter().find(|cluster| cluster.name == name).with_context(|| {
-        format!("dynamic_resources.ads_config names the cluster {name:?}, which is not static")
-    })?;
+    let clusters = bootstrap
+        .static_resources
+        .iter()
+        .flat_map(|resources| &resources.clusters);
+    let cluster = clusters
+        .into_iter()
+        .find(|cluster| cluster.name == name)
+        .with_context(|| {
+            format!("dynamic_resources.ads_config names the cluster {name:?}, which is not static")
+        })?;
     let connector = connector(cluster).with_context(|| format!("cluster {name:?}"))?;
-    let authority = if ads.authority.is_empty() { name } else { ads.authority.as_str() };
+    let authority = if ads.authority.is_empty() {
+        name
+    } else {
+        ads.authority.as_str()
+    };
     let node = settings.node.clone().unwrap_or_default();
     let mut client_settings = AdsClientSettings::new(node, authority);
     if !ads.delta {
         client_settings.variant = Variant::StateOfTheWorld;
     }
-    let client = AdsClient::new(client_settings, connector, Arc::new(|| Ok(http::HeaderMap::new())));
+    let client = AdsClient::new(
+        client_settings,
+        connector,
+        Arc::new(|| Ok(http::HeaderMap::new())),
+    );
     let (commands, client_commands) = mpsc::channel(WAITING);
     let (client_events, events) = mpsc::channel(WAITING);
     tokio::spawn(client.run(client_commands, client_events));
@@ -131,7 +149,10 @@ fn connector(cluster: &Cluster) -> anyhow::Result<Arc<dyn Connector>> {
              run `meshproxy sidecar` or `meshproxy router` instead"
         );
     }
-    let endpoints = cluster.load_assignment.iter().flat_map(|assignment| &assignment.endpoints);
+    let endpoints = cluster
+        .load_assignment
+        .iter()
+        .flat_map(|assignment| &assignment.endpoints);
     let identifiers = endpoints
         .flat_map(|locality| &locality.lb_endpoints)
         .filter_map(|endpoint| endpoint.host_identifier.as_ref());
