@@ -6,6 +6,7 @@
 
 pub mod access_log;
 mod admin;
+mod ads;
 pub mod bootstrap;
 pub mod cluster;
 pub mod compiled;
@@ -18,5 +19,7 @@ pub mod stats;
 mod upstream;
 pub mod worker;
 pub mod xds;
+
+pub use worker::SocketState;
 
 pub use proxy::{Proxy, ProxyError, ProxyHandle, ProxySettings, ServerState};

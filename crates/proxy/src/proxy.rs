@@ -4,6 +4,7 @@
 //! ([`ProxyHandle::apply_bootstrap`]), from an aggregated stream ([`ProxyHandle::run_xds`]) or both.
 //! All of it happens on the runtime that called `start`, the control runtime; workers only read.
 
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
@@ -14,6 +15,7 @@ use ferromesh_proto::type_url;
 use ferromesh_runtime::Published;
 use ferromesh_telemetry::LogHandle;
 use ferromesh_tls::SecretStore;
+use ferromesh_types::Str;
 use ferromesh_xds::client::{Command, Event, TypeUpdate};
 use thiserror::Error;
 use tokio::sync::{Notify, mpsc};
@@ -26,7 +28,7 @@ use crate::compiled::Config;
 use crate::snapshot::{Live, Verdict};
 use crate::stats::Stats;
 use crate::stats::groups::ControlStats;
-use crate::worker::{StartError, WorkerSettings, Workers};
+use crate::worker::{SocketState, StartError, WorkerSettings, Workers};
 use crate::xds::{Compiler, Refusal};
 
 /// How long what was first accepted may warm before the proxy calls itself ready nevertheless: a
@@ -318,6 +320,17 @@ impl ProxyHandle {
         if let Some(workers) = lock(&self.shared.workers).as_ref() {
             workers.stop_listening();
         }
+    }
+
+    /// The listening sockets: listener, configured address, state. Empty once drained.
+    pub fn sockets(&self) -> Vec<(Str, SocketAddr, SocketState)> {
+        let workers = lock(&self.shared.workers);
+        workers.as_ref().map(Workers::sockets).unwrap_or_default()
+    }
+
+    /// All numbers in Prometheus' text form.
+    pub fn prometheus(&self) -> String {
+        crate::admin::prometheus(self)
     }
 
     /// Who we are: the bootstrap's node, else that of the settings.

@@ -91,6 +91,11 @@ async fn help() -> Response {
     ))
 }
 
+/// All numbers in Prometheus' text form.
+pub(crate) fn prometheus(proxy: &ProxyHandle) -> String {
+    stats::prometheus_text(proxy)
+}
+
 fn text(body: String) -> Response {
     (
         [(header::CONTENT_TYPE, HeaderValue::from_static(TEXT))],

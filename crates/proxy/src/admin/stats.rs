@@ -37,6 +37,12 @@ pub(super) async fn prometheus(
     }
 }
 
+/// The whole page.
+pub(super) fn prometheus_text(proxy: &ProxyHandle) -> String {
+    let samples = selected(proxy, &HashMap::new()).unwrap_or_default();
+    render::prometheus(&samples)
+}
+
 fn prometheus_page(samples: &[Sample]) -> Response {
     let kind = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
     ([(header::CONTENT_TYPE, kind)], render::prometheus(samples)).into_response()
