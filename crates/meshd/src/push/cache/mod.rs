@@ -17,7 +17,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use ferromesh_model::{Affected, Proxy, ProxyView, Snapshot};
 use ferromesh_proto::type_url;
-use ferromesh_runtime::{Published, Publisher};
+use ferromesh_runtime::Publisher;
 use ferromesh_types::Str;
 use ferromesh_xds::{NameSet, ResourceSet};
 use tokio::time::{Duration, Instant};
@@ -73,11 +73,6 @@ impl Cache {
     /// The newest snapshot.
     pub(crate) fn current(&self) -> Arc<Current> {
         self.current.current()
-    }
-
-    /// The newest snapshot, for readers that keep a handle.
-    pub(crate) fn reader(&self) -> Published<Current> {
-        self.current.reader()
     }
 
     /// Takes over a new snapshot. Returns once every part that it can concern is marked: a push
