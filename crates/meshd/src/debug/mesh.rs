@@ -60,7 +60,7 @@ fn of_service(service: &Service) -> Value {
 pub(super) fn endpoints(plane: &ControlPlane) -> Value {
     let snapshot = &plane.cache.current().snapshot;
     let mut all: Vec<_> = snapshot.endpoints().iter().collect();
-    all.sort_by(|(a, _), (b, _)| a.cmp(b));
+    all.sort_by_key(|(key, _)| (*key).clone());
     let list = all.into_iter().map(|(key, endpoints)| {
         let endpoints: Vec<Value> = endpoints.endpoints.iter().map(of_endpoint).collect();
         json!({

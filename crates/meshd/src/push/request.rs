@@ -36,8 +36,7 @@ pub(crate) fn concerns(affected: &Affected, proxy: &Proxy) -> bool {
 /// Whether the proxy's view has to be made again.
 pub(crate) fn changes_view(affected: &Affected, proxy: &Proxy) -> bool {
     // The gateways that select a proxy, and the ports they are bound to, are part of its view.
-    (affected.gateways && proxy.kind == ProxyType::Router)
-        || affected.changes_view_of(proxy)
+    (affected.gateways && proxy.kind == ProxyType::Router) || affected.changes_view_of(proxy)
 }
 
 fn reads_secrets(affected: &Affected, proxy: &Proxy) -> bool {
