@@ -162,3 +162,6 @@ impl Store {
         self.in_force.values()
     }
 }
+
+#[cfg(test)]
+mod tests;
