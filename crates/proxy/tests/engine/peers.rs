@@ -1,0 +1,226 @@
+//! The two ends of an exchange, and the proxy between them.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use ferromesh_proto::yaml::bootstrap_from_yaml;
+use ferromesh_proxy::{Proxy, ProxyHandle, ProxySettings, SocketState};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::{TcpListener, TcpStream};
+
+/// A running proxy and where it listens.
+pub(crate) struct Fixture {
+    pub(crate) proxy: ProxyHandle,
+    pub(crate) address: SocketAddr,
+}
+
+/// What a test says about its configuration.
+#[derive(Clone, Default)]
+pub(crate) struct Setup {
+    /// Fields of the route action besides the cluster, as YAML flow.
+    pub(crate) route: &'static str,
+    /// Fields of the connection manager, as YAML flow with a leading comma.
+    pub(crate) manager: &'static str,
+    /// Whether the endpoints speak HTTP/2.
+    pub(crate) http2: bool,
+    /// Endpoints.
+    pub(crate) endpoints: Vec<SocketAddr>,
+}
+
+impl Setup {
+    pub(crate) fn to(endpoint: SocketAddr) -> Self {
+        Self {
+            endpoints: vec![endpoint],
+            ..Self::default()
+        }
+    }
+
+    fn yaml(&self) -> String {
+        let endpoints: Vec<String> = self
+            .endpoints
+            .iter()
+            .map(|address| {
+                let (ip, port) = (address.ip(), address.port());
+                format!(
+                    "{{endpoint: {{address: {{socket_address: {{address: {ip}, port_value: {port}}}}}}}}}"
+                )
+            })
+            .collect();
+        let options = if self.http2 {
+            "typed_extension_protocol_options: {envoy.extensions.upstreams.http.v3.\
+             HttpProtocolOptions: {\"@type\": type.googleapis.com/envoy.extensions.upstreams.http.\
+             v3.HttpProtocolOptions, explicit_http_config: {http2_protocol_options: {}}}}, "
+        } else {
+            ""
+        };
+        let (route, manager) = (self.route, self.manager);
+        format!(
+            "static_resources:
+  listeners:
+  - name: web
+    address: {{socket_address: {{address: 127.0.0.1, port_value: 0}}}}
+    filter_chains:
+    - filters:
+      - name: hcm
+        typed_config: {{\"@type\": type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager, stat_prefix: web, http_filters: [{{name: router, typed_config: {{\"@type\": type.googleapis.com/envoy.extensions.filters.http.router.v3.Router}}}}], route_config: {{name: r, virtual_hosts: [{{name: v, domains: ['*'], routes: [{{match: {{prefix: /}}, route: {{cluster: backend{route}}}}}]}}]}}{manager}}}
+  clusters:
+  - {{name: backend, type: STATIC, connect_timeout: 1s, {options}load_assignment: {{cluster_name: backend, endpoints: [{{lb_endpoints: [{}]}}]}}}}
+",
+            endpoints.join(", ")
+        )
+    }
+
+    /// Starts a proxy with this configuration.
+    pub(crate) async fn start(&self) -> Fixture {
+        let proxy = Proxy::start(ProxySettings {
+            workers: 1,
+            log: None,
+            version: "test".to_owned(),
+            node: None,
+        })
+        .expect("started");
+        let mut config = proxy.config();
+        let bootstrap = bootstrap_from_yaml(&self.yaml()).expect("valid");
+        proxy.apply_bootstrap(bootstrap).expect("supported");
+        loop {
+            let open = proxy
+                .sockets()
+                .iter()
+                .find_map(|(_, _, state)| match state {
+                    SocketState::Listening(address) => Some(*address),
+                    SocketState::Failed(_) => None,
+                });
+            if let Some(address) = open {
+                return Fixture { proxy, address };
+            }
+            // The sockets follow the published config.
+            let step = std::time::Duration::from_millis(20);
+            let _ = tokio::time::timeout(step, config.changed()).await;
+        }
+    }
+}
+
+/// An HTTP/1.1 endpoint that answers what `answer` says to each request, until it says nothing.
+pub(crate) struct Endpoint {
+    pub(crate) address: SocketAddr,
+    pub(crate) connections: Arc<AtomicUsize>,
+    pub(crate) requests: Arc<AtomicUsize>,
+}
+
+/// A request as an endpoint saw it.
+pub(crate) struct Seen {
+    /// The head, lines joined by LF.
+    pub(crate) head: String,
+    pub(crate) body: Vec<u8>,
+    /// How many requests the endpoint had seen before.
+    pub(crate) number: usize,
+}
+
+impl Endpoint {
+    pub(crate) async fn start(answer: impl Fn(&Seen) -> Vec<u8> + Send + Sync + 'static) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = listener.local_addr().expect("bound");
+        let connections = Arc::new(AtomicUsize::new(0));
+        let requests = Arc::new(AtomicUsize::new(0));
+        let (open, count) = (Arc::clone(&connections), Arc::clone(&requests));
+        let answer = Arc::new(answer);
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                open.fetch_add(1, Ordering::SeqCst);
+                let (answer, count) = (Arc::clone(&answer), Arc::clone(&count));
+                tokio::spawn(async move {
+                    let mut stream = BufReader::new(stream);
+                    while let Some(mut seen) = read_message(&mut stream).await {
+                        seen.number = count.fetch_add(1, Ordering::SeqCst);
+                        let bytes = answer(&seen);
+                        if bytes.is_empty() || stream.write_all(&bytes).await.is_err() {
+                            return;
+                        }
+                    }
+                });
+            }
+        });
+        Self {
+            address,
+            connections,
+            requests,
+        }
+    }
+
+    pub(crate) async fn hello() -> Self {
+        Self::start(|_| b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhello".to_vec()).await
+    }
+}
+
+/// Reads one message with Content-Length, chunks or no body.
+pub(crate) async fn read_message(stream: &mut BufReader<TcpStream>) -> Option<Seen> {
+    let mut head = String::new();
+    loop {
+        let mut line = String::new();
+        if stream.read_line(&mut line).await.ok()? == 0 {
+            return None;
+        }
+        if line == "\r\n" {
+            break;
+        }
+        head.push_str(line.trim_end());
+        head.push('\n');
+    }
+    let mut body = Vec::new();
+    if let Some(length) = field(&head, "content-length") {
+        body.resize(length.parse().ok()?, 0);
+        stream.read_exact(&mut body).await.ok()?;
+    } else if field(&head, "transfer-encoding").is_some() {
+        loop {
+            let mut line = String::new();
+            stream.read_line(&mut line).await.ok()?;
+            let size = usize::from_str_radix(line.trim_end(), 16).ok()?;
+            let start = body.len();
+            body.resize(start + size + 2, 0);
+            stream.read_exact(&mut body[start..]).await.ok()?;
+            body.truncate(start + size);
+            if size == 0 {
+                break;
+            }
+        }
+    }
+    Some(Seen {
+        head,
+        body,
+        number: 0,
+    })
+}
+
+/// The value of a field in a head as `read_message` returns it.
+pub(crate) fn field<'h>(head: &'h str, name: &str) -> Option<&'h str> {
+    head.lines()
+        .filter_map(|line| line.split_once(": "))
+        .find_map(|(key, value)| key.eq_ignore_ascii_case(name).then_some(value))
+}
+
+/// A client's connection.
+pub(crate) struct Client(pub(crate) BufReader<TcpStream>);
+
+impl Client {
+    pub(crate) async fn connect(address: SocketAddr) -> Self {
+        Self(BufReader::new(
+            TcpStream::connect(address).await.expect("connected"),
+        ))
+    }
+
+    pub(crate) async fn send(&mut self, bytes: &[u8]) {
+        self.0.write_all(bytes).await.expect("sent");
+    }
+
+    pub(crate) async fn answer(&mut self) -> Seen {
+        read_message(&mut self.0).await.expect("an answer")
+    }
+
+    /// Everything until the proxy closes.
+    pub(crate) async fn rest(&mut self) -> String {
+        let mut rest = Vec::new();
+        let _ = self.0.read_to_end(&mut rest).await;
+        String::from_utf8_lossy(&rest).into_owned()
+    }
+}
