@@ -149,6 +149,7 @@ impl Agent {
             },
             application: first.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST)),
             quit: Arc::clone(&quit),
+            rotate: self.rotate.clone(),
         });
         self.listen(
             "status",
@@ -165,24 +166,6 @@ impl Agent {
                 .await?;
         }
         Ok(quit)
-    }
-
-    /// Waits for the first certificate.
-    pub async fn certificate(&self) -> Option<Arc<WorkloadCertificate>> {
-        let mut reader = self.certificate.clone();
-        loop {
-            if let Some(certificate) = reader.current().as_ref() {
-                return Some(Arc::clone(certificate));
-            }
-            if !reader.changed().await {
-                return None;
-            }
-        }
-    }
-
-    /// Renews the certificate now.
-    pub fn rotate(&self) {
-        self.rotate.send_modify(|count| *count += 1);
     }
 
     async fn listen(

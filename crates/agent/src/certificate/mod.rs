@@ -80,3 +80,6 @@ impl WorkloadCertificate {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -18,7 +18,7 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use ferromesh_runtime::Published;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 
 pub use server::{StatusError, serve};
 
@@ -41,6 +41,8 @@ pub struct StatusState {
     pub application: IpAddr,
     /// Notified when the process is told to leave.
     pub quit: Arc<Notify>,
+    /// Asks for a new certificate.
+    pub rotate: watch::Sender<u64>,
 }
 
 impl std::fmt::Debug for StatusState {
@@ -59,6 +61,7 @@ pub fn status_router(state: Arc<StatusState>) -> Router {
         .route("/stats/prometheus", get(merged))
         .route("/quitquitquit", post(quit))
         .route("/drain", post(drain))
+        .route("/certificates/rotate", post(rotate))
         .route("/debug/ndsz", get(names))
         .route("/app-health/{*rest}", get(probe_application))
         .route("/app-lifecycle/{*rest}", get(probe_application))
@@ -121,6 +124,17 @@ async fn drain(
         return refusal();
     }
     state.data_plane.drain().await;
+    "OK\n".into_response()
+}
+
+async fn rotate(
+    State(state): State<Arc<StatusState>>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+) -> Response {
+    if !peer.ip().to_canonical().is_loopback() {
+        return refusal();
+    }
+    state.rotate.send_modify(|count| *count += 1);
     "OK\n".into_response()
 }
 

@@ -78,6 +78,7 @@ async fn state(application: SocketAddr) -> Arc<StatusState> {
         names: Publisher::new(NameIndex::default()).reader(),
         application: application.ip(),
         quit: Arc::default(),
+        rotate: watch::channel(0).0,
     })
 }
 
