@@ -4,12 +4,14 @@
 //! stands ([`PodStatus`]) on every change and [`PodReport::Gone`] at its end. It owns everything of the
 //! pod on the host: network namespace, directory, processes.
 
+mod begin;
 mod containers;
 mod exec;
 mod hooks;
 mod life;
 mod probes;
 mod restart;
+mod setup;
 mod shutdown;
 mod status;
 

@@ -6,8 +6,9 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tracing::warn;
 
+use super::begin::plan_path;
 use super::hooks::CallTarget;
-use super::life::{Life, PodOrder, PodReport, plan_path};
+use super::life::{Life, PodOrder, PodReport};
 use crate::launch::protocol::{Request, StopSignal};
 
 /// Kubernetes' `terminationGracePeriodSeconds` when a pod names none.
