@@ -106,7 +106,8 @@ fn text(body: String) -> Response {
 
 fn json(body: &serde_json::Value) -> Response {
     // Envoy indents by one space; so do we, since people read these pages.
-    let body = serde_json::to_string_pretty(body).unwrap_or_default();
+    let mut body = serde_json::to_string_pretty(body).unwrap_or_default();
+    body.push('\n');
     (
         [(header::CONTENT_TYPE, HeaderValue::from_static(JSON))],
         body,

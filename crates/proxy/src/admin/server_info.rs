@@ -49,7 +49,11 @@ pub(super) async fn server_info(State(proxy): State<ProxyHandle>) -> Response {
         ..ServerInfo::default()
     };
     match message_to_json_with(&info, FieldNames::Proto) {
-        Ok(value) => json(&value),
+        Ok(mut value) => {
+            // Protobuf JSON leaves out LIVE, which is the default; tools look for it.
+            value["state"] = state.as_str_name().into();
+            json(&value)
+        }
         Err(error) => super::bad_request(error.to_string()),
     }
 }

@@ -29,8 +29,10 @@ impl Live {
             return;
         };
         let cluster = &newest.value;
-        if let Some(active) = &slot.active {
-            carry_over(&active.value, cluster);
+        let before = slot.active.as_ref().map(|active| &active.value);
+        let retiring = self.retiring.get(name).map(|(cluster, _)| cluster);
+        if let Some(before) = before.or(retiring) {
+            carry_over(before, cluster);
         }
         let Discovery::Eds { service_name } = &cluster.discovery else {
             return;

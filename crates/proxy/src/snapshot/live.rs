@@ -33,7 +33,7 @@ pub struct Live {
     pub(super) publisher: Publisher<Config>,
     /// Versions of the last update by type, for the config dump.
     pub(super) versions: HashMap<String, Str>,
-    /// Types of which at least one update was accepted.
+    /// Types of which at least one update has come; what was good in it is in force.
     pub(super) seen: HashSet<String>,
 }
 
@@ -104,7 +104,7 @@ impl Live {
         self.versions.get(type_url).cloned().unwrap_or_default()
     }
 
-    /// Whether an update of that type has been accepted.
+    /// Whether an update of that type has come.
     pub fn has_seen(&self, type_url: &str) -> bool {
         self.seen.contains(type_url)
     }
@@ -128,9 +128,7 @@ impl Live {
         }
         self.versions
             .insert(update.type_url.clone(), Str::from(&update.version));
-        if verdict.refusals.is_empty() {
-            self.seen.insert(update.type_url.clone());
-        }
+        self.seen.insert(update.type_url.clone());
         self.settle(now);
         verdict
     }
@@ -171,8 +169,7 @@ impl Live {
         let compiler = &self.compiler;
         let compiled = decode(&received.body).and_then(|message| cds::compile(message, compiler));
         store(slot, received, compiled, now)?;
-        // Back before it was gone for good.
-        self.retiring.remove(&name);
+        // A removed cluster that is back stays on its way out until the new one is warm.
         self.fill_from_assignment(&name);
         Ok(())
     }

@@ -66,13 +66,11 @@ impl Live {
                     .all(|name| secrets.find(name).is_some())
         };
         let mut changed = false;
-        for slot in self.clusters.values_mut() {
-            if slot
-                .warming
-                .as_ref()
-                .is_some_and(|warming| is_warm(&warming.value))
-            {
+        for (name, slot) in &mut self.clusters {
+            let warming = slot.warming.as_ref();
+            if warming.is_some_and(|warming| is_warm(&warming.value)) {
                 changed |= slot.promote();
+                self.retiring.remove(name);
             }
         }
         changed

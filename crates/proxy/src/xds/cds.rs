@@ -21,8 +21,8 @@ use super::fields::{
 };
 use super::refusal::{At, Refusal, nothing_left};
 use super::transport::AutoNames;
-use super::{eds, transport, upstream_http};
-use crate::cluster::{CircuitBreakers, LbPolicy, OriginalDestinations, SetSettings, Thresholds};
+use super::{eds, load_balancing, transport, upstream_http};
+use crate::cluster::{CircuitBreakers, LbPolicy, OriginalDestinations, Thresholds};
 use crate::compiled::{Cluster, Discovery, TcpKeepalive, TransportMatch, Transports};
 use crate::stats::ClusterStats;
 
@@ -47,8 +47,8 @@ fn cluster(mut value: pb::Cluster, context: &mut Context<'_>) -> Result<Cluster,
     };
     let http = upstream_http::compile(&mut value)?;
     let transports = transports(&mut value, http.auto_names, context)?;
-    let lb = load_balancing(&mut value, context)?;
-    let set_settings = set_settings(&mut value, &name)?;
+    let lb = load_balancing::policy(&mut value, context)?;
+    let set_settings = load_balancing::set_settings(&mut value, &name)?;
     let close_on_change = value
         .common_lb_config
         .take()
@@ -165,80 +165,6 @@ fn transports(
         matches,
         fallback: Arc::new(fallback),
     })
-}
-
-fn load_balancing(value: &mut pb::Cluster, context: &mut Context<'_>) -> Result<LbPolicy, Refusal> {
-    let config = value.lb_config.take();
-    let policy = match value.lb_policy() {
-        detail::LbPolicy::RoundRobin => LbPolicy::RoundRobin,
-        detail::LbPolicy::LeastRequest => LbPolicy::LeastRequest {
-            choices: match &config {
-                Some(detail::LbConfig::LeastRequestLbConfig(config)) => {
-                    number(config.choice_count).unwrap_or(2).max(2)
-                }
-                _ => 2,
-            },
-        },
-        detail::LbPolicy::Random => LbPolicy::Random,
-        detail::LbPolicy::RingHash => LbPolicy::RingHash {
-            minimum_size: match &config {
-                Some(detail::LbConfig::RingHashLbConfig(config)) => {
-                    config.minimum_ring_size.map_or(1024, |size| size.value)
-                }
-                _ => 1024,
-            },
-        },
-        detail::LbPolicy::Maglev => LbPolicy::Maglev {
-            table_size: match &config {
-                Some(detail::LbConfig::MaglevLbConfig(config)) => {
-                    config.table_size.map_or(65_537, |size| size.value)
-                }
-                _ => 65_537,
-            },
-        },
-        detail::LbPolicy::ClusterProvided => LbPolicy::OriginalDestination,
-        detail::LbPolicy::LoadBalancingPolicyConfig => {
-            return Err(Refusal::field("load_balancing_policy", "is not supported"));
-        }
-    };
-    value.lb_policy = 0;
-    let slow_start = match &config {
-        Some(detail::LbConfig::LeastRequestLbConfig(config)) => config.slow_start_config.is_some(),
-        Some(detail::LbConfig::RoundRobinLbConfig(config)) => config.slow_start_config.is_some(),
-        _ => false,
-    };
-    if slow_start {
-        context.without_effect("slow_start_config");
-    }
-    // The port of ORIGINAL_DST clusters is read with their discovery type.
-    value.lb_config = config.filter(|c| matches!(c, detail::LbConfig::OriginalDstLbConfig(_)));
-    Ok(policy)
-}
-
-fn set_settings(value: &mut pb::Cluster, name: &str) -> Result<SetSettings, Refusal> {
-    let mut settings = SetSettings {
-        // Proxies with the same config must not all begin with the same endpoint.
-        seed: fastrand::usize(..),
-        ..SetSettings::default()
-    };
-    let Some(common) = &value.common_lb_config else {
-        return Ok(settings);
-    };
-    if let Some(threshold) = &common.healthy_panic_threshold {
-        settings.panic_threshold = threshold.value.clamp(0.0, 100.0) as u32;
-    }
-    settings.locality_weighted = matches!(
-        common.locality_config_specifier,
-        Some(detail::common_lb_config::LocalityConfigSpecifier::LocalityWeightedLbConfig(_))
-    );
-    if common.consistent_hashing_lb_config.is_some() {
-        let reason = format!("is not supported (cluster {name})");
-        return Err(Refusal::field(
-            "common_lb_config.consistent_hashing_lb_config",
-            reason,
-        ));
-    }
-    Ok(settings)
 }
 
 fn discovery(

@@ -18,14 +18,17 @@ mod http_manager;
 mod http_options;
 pub mod lds;
 mod listener_filters;
+mod load_balancing;
 mod matchers;
 mod network_filters;
 pub mod rds;
 pub(crate) mod refusal;
+mod retries;
 mod route_action;
 pub mod sds;
 mod transport;
 mod upstream_http;
+mod validation;
 
 pub use context::{Compiled, Compiler};
 pub use refusal::Refusal;

@@ -15,7 +15,7 @@ use ferromesh_types::Str;
 use super::fields::{flag, metadata_object, text_member};
 use super::header_edits::mutations;
 use super::refusal::{At, Refusal, nothing_left};
-use super::{matchers, route_action};
+use super::{matchers, retries, route_action};
 
 /// Compiles a route configuration of the given version.
 pub fn compile(mut config: pb::RouteConfiguration, version: &str) -> Result<RouteTable, Refusal> {
@@ -71,7 +71,7 @@ fn virtual_host(mut host: pb::VirtualHost) -> Result<VirtualHost, Refusal> {
         retry: host
             .retry_policy
             .take()
-            .map(route_action::retry)
+            .map(retries::compile)
             .transpose()
             .at("retry_policy")?,
         request_attempt_count: take(&mut host.include_request_attempt_count),

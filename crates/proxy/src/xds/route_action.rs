@@ -1,7 +1,6 @@
-//! What routes do: forward, redirect, answer; retries.
+//! What routes do: forward, redirect, answer. Retries are in `retries`.
 
 use std::mem::take;
-use std::time::Duration;
 
 use ferromesh_proto::envoy::config::core::v3::RoutingPriority;
 use ferromesh_proto::envoy::config::route::v3 as pb;
@@ -15,20 +14,18 @@ use ferromesh_proto::envoy::config::route::v3::route_action::{
 };
 use ferromesh_proto::envoy::config::route::v3::weighted_cluster::ClusterWeight;
 use ferromesh_proto::envoy::config::route::v3::weighted_cluster::cluster_weight;
-use ferromesh_proto::type_url;
 use ferromesh_route::hash_policy::{HashPolicy, HashSource};
 use ferromesh_route::redirect::RedirectPath;
 use ferromesh_route::rewrite::{HostRewrite, PathRewrite};
 use ferromesh_route::weighted::WeightedClusters;
 use ferromesh_route::{
-    Action, ClusterChoice, DirectResponse, Forward, Redirect, RetryOn, RetryPolicy, Timeouts,
-    WeightedCluster,
+    Action, ClusterChoice, DirectResponse, Forward, Redirect, Timeouts, WeightedCluster,
 };
 
 use super::fields::{data, duration, flag, limit, number, port};
 use super::header_edits::mutations;
-use super::matchers;
 use super::refusal::{At, Refusal, nothing_left};
+use super::{matchers, retries};
 
 /// Compiles a route's action.
 pub(super) fn compile(action: Option<PbAction>) -> Result<Action, Refusal> {
@@ -119,7 +116,7 @@ fn forward(mut action: pb::RouteAction) -> Result<Forward, Refusal> {
         retry: action
             .retry_policy
             .take()
-            .map(retry)
+            .map(retries::compile)
             .transpose()
             .at("retry_policy")?,
         high_priority: action.priority() == RoutingPriority::High,
@@ -294,89 +291,4 @@ fn hash_policy(policy: PbHashPolicy) -> Result<HashPolicy, Refusal> {
         source,
         terminal: policy.terminal,
     })
-}
-
-/// Compiles a retry policy.
-pub(super) fn retry(mut policy: pb::RetryPolicy) -> Result<RetryPolicy, Refusal> {
-    let defaults = RetryPolicy::default();
-    let base = policy.retry_back_off.take();
-    let (base_interval, max_interval) = back_off(base, &defaults).at("retry_back_off")?;
-    let attempts = take(&mut policy.host_selection_retry_max_attempts);
-    let predicates = take(&mut policy.retry_host_predicate);
-    let compiled = RetryPolicy {
-        on: RetryOn::parse(&take(&mut policy.retry_on)),
-        retries: number(policy.num_retries.take()).unwrap_or(defaults.retries),
-        per_try_timeout: limit(policy.per_try_timeout.take(), None).at("per_try_timeout")?,
-        per_try_idle_timeout: limit(policy.per_try_idle_timeout.take(), None)
-            .at("per_try_idle_timeout")?,
-        base_interval,
-        max_interval,
-        status_codes: status_codes(take(&mut policy.retriable_status_codes)),
-        response_headers: matchers::headers(
-            take(&mut policy.retriable_headers),
-            "retriable_headers",
-        )?,
-        request_headers: matchers::headers(
-            take(&mut policy.retriable_request_headers),
-            "retriable_request_headers",
-        )?,
-        avoid_previous_hosts: previous_hosts(predicates)?,
-        avoid_previous_priorities: previous_priorities(policy.retry_priority.take())?,
-        host_selection_attempts: u32::try_from(attempts).unwrap_or(0).max(1),
-    };
-    nothing_left(&policy)?;
-    Ok(compiled)
-}
-
-fn status_codes(codes: Vec<u32>) -> Vec<u16> {
-    codes
-        .into_iter()
-        .filter_map(|code| u16::try_from(code).ok())
-        .collect()
-}
-
-fn back_off(
-    value: Option<pb::retry_policy::RetryBackOff>,
-    defaults: &RetryPolicy,
-) -> Result<(Duration, Duration), Refusal> {
-    let Some(value) = value else {
-        return Ok((defaults.base_interval, defaults.max_interval));
-    };
-    let base = match value.base_interval {
-        Some(base) => duration(base).at("base_interval")?,
-        None => defaults.base_interval,
-    };
-    let max = match value.max_interval {
-        Some(max) => duration(max).at("max_interval")?,
-        None => base * 10,
-    };
-    Ok((base, max))
-}
-
-fn previous_hosts(predicates: Vec<pb::retry_policy::RetryHostPredicate>) -> Result<bool, Refusal> {
-    for predicate in &predicates {
-        // Older control planes send the name alone.
-        if predicate.name != "envoy.retry_host_predicates.previous_hosts" {
-            let reason = format!("{} is not supported", predicate.name);
-            return Err(Refusal::field("retry_host_predicate", reason));
-        }
-    }
-    Ok(!predicates.is_empty())
-}
-
-fn previous_priorities(priority: Option<pb::retry_policy::RetryPriority>) -> Result<bool, Refusal> {
-    use pb::retry_policy::retry_priority::ConfigType;
-    let Some(priority) = priority else {
-        return Ok(false);
-    };
-    let Some(ConfigType::TypedConfig(config)) = &priority.config_type else {
-        return Ok(priority.name == "envoy.retry_priorities.previous_priorities");
-    };
-    let name = type_url::message_name(&config.type_url);
-    if name.ends_with("PreviousPrioritiesConfig") {
-        Ok(true)
-    } else {
-        let reason = format!("{name} is not supported");
-        Err(Refusal::field("retry_priority", reason))
-    }
 }

@@ -3,23 +3,20 @@
 use ferromesh_proto::envoy::config::core::v3::TransportSocket;
 use ferromesh_proto::envoy::config::core::v3::transport_socket::ConfigType;
 use ferromesh_proto::envoy::extensions::transport_sockets::tls::v3 as pb;
-use ferromesh_proto::envoy::extensions::transport_sockets::tls::v3::common_tls_context::ValidationContextType;
-use ferromesh_proto::envoy::extensions::transport_sockets::tls::v3::subject_alt_name_matcher::SanType;
 use ferromesh_proto::envoy::extensions::transport_sockets::tls::v3::tls_parameters::TlsProtocol;
-use ferromesh_proto::envoy::r#type::matcher::v3::StringMatcher;
-use ferromesh_proto::envoy::r#type::matcher::v3::string_matcher::MatchPattern;
 use ferromesh_proto::google::protobuf::Any;
 use ferromesh_proto::{any, type_url};
 use ferromesh_tls::{
-    ClientAuth, ClientSettings, SanKind, SanMatcher, SanPattern, ServerSettings, ServerTrust,
-    TlsClient, TlsParameters, TlsServer, TlsVersion,
+    ClientAuth, ClientSettings, ServerSettings, ServerTrust, TlsClient, TlsParameters, TlsServer,
+    TlsVersion,
 };
 use ferromesh_types::Str;
 
 use super::context::Context;
 use super::fields::{Source, config_source, flag};
 use super::refusal::{At, Refusal, nothing_left};
-use super::sds;
+use super::validation::Validation;
+use super::{sds, validation};
 use crate::compiled::{DownstreamTransport, UpstreamTls, UpstreamTransport};
 
 /// The ALPN name of Istio's TCP metadata exchange. Who negotiates it must send a frame before its
@@ -188,12 +185,6 @@ struct Common {
     parameters: TlsParameters,
 }
 
-#[derive(Default)]
-struct Validation {
-    roots: Option<Str>,
-    names: Vec<SanMatcher>,
-}
-
 fn common(
     value: Option<pb::CommonTlsContext>,
     context: &mut Context<'_>,
@@ -202,7 +193,7 @@ fn common(
     let identity = identity(&mut value, context)?;
     let compiled = Common {
         identity,
-        validation: validation(value.validation_context_type.take(), context)?,
+        validation: validation::compile(value.validation_context_type.take(), context)?,
         alpn: std::mem::take(&mut value.alpn_protocols)
             .into_iter()
             .filter(|name| name != METADATA_EXCHANGE)
@@ -238,7 +229,10 @@ fn identity(
 }
 
 /// The name of a secret; those of the aggregated stream are noted for subscription.
-fn secret_name(config: pb::SdsSecretConfig, context: &mut Context<'_>) -> Result<Str, Refusal> {
+pub(super) fn secret_name(
+    config: pb::SdsSecretConfig,
+    context: &mut Context<'_>,
+) -> Result<Str, Refusal> {
     let name = Str::from(config.name);
     if name.is_empty() {
         return Err(Refusal::field("name", "a secret needs a name"));
@@ -251,104 +245,6 @@ fn secret_name(config: pb::SdsSecretConfig, context: &mut Context<'_>) -> Result
         }
     }
     Ok(name)
-}
-
-fn validation(
-    kind: Option<ValidationContextType>,
-    context: &mut Context<'_>,
-) -> Result<Option<Validation>, Refusal> {
-    Ok(Some(match kind {
-        None => return Ok(None),
-        Some(ValidationContextType::ValidationContext(value)) => {
-            let (names, roots) = inline_validation(value, context).at("validation_context")?;
-            Validation { roots, names }
-        }
-        Some(ValidationContextType::ValidationContextSdsSecretConfig(config)) => Validation {
-            roots: Some(secret_name(config, context).at("validation_context_sds_secret_config")?),
-            names: Vec::new(),
-        },
-        Some(ValidationContextType::CombinedValidationContext(mut combined)) => {
-            let field = "combined_validation_context";
-            let default = combined
-                .default_validation_context
-                .take()
-                .unwrap_or_default();
-            let (names, inline) = inline_validation(default, context)
-                .at("default_validation_context")
-                .at(field)?;
-            let secret = combined.validation_context_sds_secret_config.take();
-            let named = secret
-                .map(|config| secret_name(config, context))
-                .transpose()
-                .at("validation_context_sds_secret_config")
-                .at(field)?;
-            nothing_left(&combined).at(field)?;
-            // What comes by SDS is laid over the default.
-            Validation {
-                roots: named.or(inline),
-                names,
-            }
-        }
-        Some(
-            ValidationContextType::ValidationContextCertificateProvider(_)
-            | ValidationContextType::ValidationContextCertificateProviderInstance(_),
-        ) => return Err(Refusal::new("certificate providers are not supported")),
-    }))
-}
-
-type NamesAndRoots = (Vec<SanMatcher>, Option<Str>);
-
-fn inline_validation(
-    mut value: pb::CertificateValidationContext,
-    context: &mut Context<'_>,
-) -> Result<NamesAndRoots, Refusal> {
-    let mut names = Vec::new();
-    let typed = std::mem::take(&mut value.match_typed_subject_alt_names);
-    for (index, each) in typed.into_iter().enumerate() {
-        names.push(typed_san(each).at_index("match_typed_subject_alt_names", index)?);
-    }
-    let untyped = std::mem::take(&mut value.match_subject_alt_names);
-    for (index, each) in untyped.into_iter().enumerate() {
-        let pattern = pattern(Some(each)).at_index("match_subject_alt_names", index)?;
-        let kind = SanKind::Any;
-        names.push(SanMatcher { kind, pattern });
-    }
-    let roots = sds::inline_roots(&mut value, context)?;
-    // Which authorities the server names in its request is no matter of trust.
-    value.suppress_client_ca_list = false;
-    nothing_left(&value)?;
-    Ok((names, roots))
-}
-
-fn typed_san(value: pb::SubjectAltNameMatcher) -> Result<SanMatcher, Refusal> {
-    let kind = match value.san_type() {
-        SanType::Dns => SanKind::Dns,
-        SanType::Uri => SanKind::Uri,
-        SanType::Email => SanKind::Email,
-        SanType::IpAddress => SanKind::Ip,
-        SanType::Unspecified => SanKind::Any,
-        SanType::OtherName => {
-            return Err(Refusal::field("san_type", "OTHER_NAME is not supported"));
-        }
-    };
-    let pattern = pattern(value.matcher).at("matcher")?;
-    Ok(SanMatcher { kind, pattern })
-}
-
-fn pattern(matcher: Option<StringMatcher>) -> Result<SanPattern, Refusal> {
-    let matcher = matcher.unwrap_or_default();
-    if matcher.ignore_case {
-        return Err(Refusal::field("ignore_case", "is not supported"));
-    }
-    match matcher.match_pattern {
-        Some(MatchPattern::Exact(text)) => Ok(SanPattern::Exact(text.into())),
-        Some(MatchPattern::Prefix(text)) => Ok(SanPattern::Prefix(text.into())),
-        Some(MatchPattern::Suffix(text)) => Ok(SanPattern::Suffix(text.into())),
-        Some(MatchPattern::Contains(text)) => Ok(SanPattern::Contains(text.into())),
-        Some(MatchPattern::SafeRegex(_)) => Err(Refusal::field("safe_regex", "is not supported")),
-        Some(MatchPattern::Custom(_)) => Err(Refusal::field("custom", "is not supported")),
-        None => Err(Refusal::new("a string matcher needs a pattern")),
-    }
 }
 
 fn parameters(value: Option<pb::TlsParameters>) -> Result<TlsParameters, Refusal> {

@@ -6,6 +6,8 @@
 mod hash;
 mod pick;
 mod schedule;
+#[cfg(test)]
+mod tests;
 
 pub use hash::HashTable;
 pub use pick::{PickContext, pick};

@@ -11,29 +11,29 @@ use std::time::{Duration, Instant, SystemTime};
 
 use ferromesh_proto::envoy::config::bootstrap::v3::Bootstrap;
 use ferromesh_proto::envoy::config::core::v3::Node;
-use ferromesh_proto::type_url;
 use ferromesh_runtime::Published;
 use ferromesh_telemetry::LogHandle;
 use ferromesh_tls::SecretStore;
 use ferromesh_types::Str;
-use ferromesh_xds::client::{Command, Event, TypeUpdate};
 use thiserror::Error;
-use tokio::sync::{Notify, mpsc};
-use tracing::{info, warn};
+use tokio::sync::Notify;
+
+mod readiness;
+mod stream;
+
+pub use readiness::ServerState;
+
+use readiness::Readiness;
 
 use crate::access_log::LogSinks;
 use crate::bootstrap::{self, BootstrapSettings};
 use crate::cluster::dns::DnsResolvers;
 use crate::compiled::Config;
-use crate::snapshot::{Live, Verdict};
+use crate::snapshot::Live;
 use crate::stats::Stats;
 use crate::stats::groups::ControlStats;
 use crate::worker::{SocketState, StartError, WorkerSettings, Workers};
 use crate::xds::{Compiler, Refusal};
-
-/// How long what was first accepted may warm before the proxy calls itself ready nevertheless: a
-/// gateway whose certificate is missing still serves its other listeners.
-const WARM_UP: Duration = Duration::from_secs(5);
 
 /// How often waiting config and unused destinations are looked at.
 const TICK: Duration = Duration::from_secs(1);
@@ -88,38 +88,6 @@ pub(crate) struct Shared {
     pub(crate) health_failed: AtomicBool,
     pub(crate) quit: Notify,
     resolvers: Mutex<DnsResolvers>,
-}
-
-#[derive(Debug, Default)]
-struct Readiness {
-    configured: Option<Instant>,
-    ready: bool,
-    static_only: bool,
-}
-
-/// What the proxy is doing, with Envoy's names.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ServerState {
-    /// Serving.
-    Live,
-    /// Finishing requests, taking no new ones.
-    Draining,
-    /// Without config.
-    PreInitializing,
-    /// Config has come and warms.
-    Initializing,
-}
-
-impl ServerState {
-    /// As in Envoy's `/ready`.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Live => "LIVE",
-            Self::Draining => "DRAINING",
-            Self::PreInitializing => "PRE_INITIALIZING",
-            Self::Initializing => "INITIALIZING",
-        }
-    }
 }
 
 impl Proxy {
@@ -200,111 +168,10 @@ impl ProxyHandle {
         // A second bootstrap (none is sent today) would show as the first.
         let _ = self.shared.bootstrap.set((kept, SystemTime::now()));
         let mut readiness = lock(&self.shared.readiness);
-        readiness.static_only = settings.ads.is_none();
-        if readiness.static_only {
+        if settings.ads.is_none() {
             readiness.configured = Some(Instant::now());
         }
         Ok(settings)
-    }
-
-    /// Subscribes to clusters and listeners and follows the stream until its events end. Types that
-    /// are not the proxy's are left to whoever reads the stream before.
-    pub async fn run_xds(
-        &self,
-        mut events: mpsc::Receiver<Event>,
-        commands: mpsc::Sender<Command>,
-    ) {
-        for kind in [type_url::CLUSTER, type_url::LISTENER] {
-            if commands
-                .send(Command::Wildcard(kind.to_owned()))
-                .await
-                .is_err()
-            {
-                return;
-            }
-        }
-        while let Some(event) = events.recv().await {
-            match event {
-                Event::Connected => {
-                    self.shared.control.connected_state().set(1);
-                    info!("connected to the control plane");
-                }
-                Event::Disconnected { reason } => {
-                    self.shared.control.connected_state().set(0);
-                    warn!(%reason, "disconnected from the control plane; the last config stays");
-                }
-                Event::Update(update) => {
-                    for command in self.apply_update(&update) {
-                        if commands.send(command).await.is_err() {
-                            return;
-                        }
-                    }
-                }
-            }
-        }
-    }
-
-    /// Compiles and publishes one update of the stream; gives the answer and the subscriptions that
-    /// follow from it. Empty for types that are not the proxy's.
-    pub fn apply_update(&self, update: &TypeUpdate) -> Vec<Command> {
-        if !is_ours(&update.type_url) {
-            return Vec::new();
-        }
-        let mut live = lock(&self.shared.live);
-        let verdict = live.apply(update, Instant::now());
-        let subscriptions = live.subscribe();
-        self.resolve(&live);
-        let seen = live.has_seen(type_url::CLUSTER) && live.has_seen(type_url::LISTENER);
-        drop(live);
-        if seen {
-            lock(&self.shared.readiness)
-                .configured
-                .get_or_insert_with(Instant::now);
-        }
-        self.count(update, &verdict);
-        std::iter::once(answer(update, &verdict))
-            .chain(subscriptions)
-            .collect()
-    }
-
-    fn count(&self, update: &TypeUpdate, verdict: &Verdict) {
-        let control = &self.shared.control;
-        let accepted = verdict.refusals.is_empty();
-        match (update.type_url.as_str(), accepted) {
-            (type_url::CLUSTER, true) => control.cds_update_success().inc(),
-            (type_url::CLUSTER, false) => control.cds_update_rejected().inc(),
-            (type_url::LISTENER, true) => control.lds_update_success().inc(),
-            (type_url::LISTENER, false) => control.lds_update_rejected().inc(),
-            _ => {}
-        }
-    }
-
-    /// What the proxy is doing.
-    pub fn state(&self) -> ServerState {
-        if self.shared.draining.load(Ordering::Relaxed)
-            || self.shared.health_failed.load(Ordering::Relaxed)
-        {
-            return ServerState::Draining;
-        }
-        let mut readiness = lock(&self.shared.readiness);
-        if readiness.ready {
-            return ServerState::Live;
-        }
-        let Some(configured) = readiness.configured else {
-            return ServerState::PreInitializing;
-        };
-        let warm = !lock(&self.shared.live).is_warming_first();
-        readiness.ready = warm || configured.elapsed() >= WARM_UP;
-        if readiness.ready {
-            ServerState::Live
-        } else {
-            ServerState::Initializing
-        }
-    }
-
-    /// Whether the proxy serves.
-    pub fn is_ready(&self) -> bool {
-        self.state() == ServerState::Live
     }
 
     /// Announces the end on all connections, without closing listeners.
@@ -385,29 +252,5 @@ impl ProxyHandle {
                 }
             }
         }
-    }
-}
-
-fn is_ours(kind: &str) -> bool {
-    [
-        type_url::CLUSTER,
-        type_url::ENDPOINT,
-        type_url::LISTENER,
-        type_url::ROUTE,
-        type_url::SECRET,
-    ]
-    .contains(&kind)
-}
-
-fn answer(update: &TypeUpdate, verdict: &Verdict) -> Command {
-    let type_url = update.type_url.clone();
-    let nonce = update.nonce.clone();
-    match verdict.nack() {
-        None => Command::Ack { type_url, nonce },
-        Some(detail) => Command::Nack {
-            type_url,
-            nonce,
-            detail,
-        },
     }
 }

@@ -1,0 +1,122 @@
+//! How a peer's certificate is checked: trusted roots and names.
+
+use ferromesh_proto::envoy::extensions::transport_sockets::tls::v3 as pb;
+use ferromesh_proto::envoy::extensions::transport_sockets::tls::v3::common_tls_context::ValidationContextType;
+use ferromesh_proto::envoy::extensions::transport_sockets::tls::v3::subject_alt_name_matcher::SanType;
+use ferromesh_proto::envoy::r#type::matcher::v3::StringMatcher;
+use ferromesh_proto::envoy::r#type::matcher::v3::string_matcher::MatchPattern;
+use ferromesh_tls::{SanKind, SanMatcher, SanPattern};
+use ferromesh_types::Str;
+
+use super::context::Context;
+use super::refusal::{At, Refusal, nothing_left};
+use super::sds;
+use super::transport::secret_name;
+
+/// What a validation context asks of a certificate.
+#[derive(Default)]
+pub(super) struct Validation {
+    /// The secret with the trusted roots.
+    pub(super) roots: Option<Str>,
+    /// One of these must match; empty accepts every name.
+    pub(super) names: Vec<SanMatcher>,
+}
+
+/// Compiles a validation context; `None` when there is none.
+pub(super) fn compile(
+    kind: Option<ValidationContextType>,
+    context: &mut Context<'_>,
+) -> Result<Option<Validation>, Refusal> {
+    Ok(Some(match kind {
+        None => return Ok(None),
+        Some(ValidationContextType::ValidationContext(value)) => {
+            let (names, roots) = inline_validation(value, context).at("validation_context")?;
+            Validation { roots, names }
+        }
+        Some(ValidationContextType::ValidationContextSdsSecretConfig(config)) => Validation {
+            roots: Some(secret_name(config, context).at("validation_context_sds_secret_config")?),
+            names: Vec::new(),
+        },
+        Some(ValidationContextType::CombinedValidationContext(mut combined)) => {
+            let field = "combined_validation_context";
+            let default = combined
+                .default_validation_context
+                .take()
+                .unwrap_or_default();
+            let (names, inline) = inline_validation(default, context)
+                .at("default_validation_context")
+                .at(field)?;
+            let secret = combined.validation_context_sds_secret_config.take();
+            let named = secret
+                .map(|config| secret_name(config, context))
+                .transpose()
+                .at("validation_context_sds_secret_config")
+                .at(field)?;
+            nothing_left(&combined).at(field)?;
+            // What comes by SDS is laid over the default.
+            Validation {
+                roots: named.or(inline),
+                names,
+            }
+        }
+        Some(
+            ValidationContextType::ValidationContextCertificateProvider(_)
+            | ValidationContextType::ValidationContextCertificateProviderInstance(_),
+        ) => return Err(Refusal::new("certificate providers are not supported")),
+    }))
+}
+
+type NamesAndRoots = (Vec<SanMatcher>, Option<Str>);
+
+fn inline_validation(
+    mut value: pb::CertificateValidationContext,
+    context: &mut Context<'_>,
+) -> Result<NamesAndRoots, Refusal> {
+    let mut names = Vec::new();
+    let typed = std::mem::take(&mut value.match_typed_subject_alt_names);
+    for (index, each) in typed.into_iter().enumerate() {
+        names.push(typed_san(each).at_index("match_typed_subject_alt_names", index)?);
+    }
+    let untyped = std::mem::take(&mut value.match_subject_alt_names);
+    for (index, each) in untyped.into_iter().enumerate() {
+        let pattern = pattern(Some(each)).at_index("match_subject_alt_names", index)?;
+        let kind = SanKind::Any;
+        names.push(SanMatcher { kind, pattern });
+    }
+    let roots = sds::inline_roots(&mut value, context)?;
+    // Which authorities the server names in its request is no matter of trust.
+    value.suppress_client_ca_list = false;
+    nothing_left(&value)?;
+    Ok((names, roots))
+}
+
+fn typed_san(value: pb::SubjectAltNameMatcher) -> Result<SanMatcher, Refusal> {
+    let kind = match value.san_type() {
+        SanType::Dns => SanKind::Dns,
+        SanType::Uri => SanKind::Uri,
+        SanType::Email => SanKind::Email,
+        SanType::IpAddress => SanKind::Ip,
+        SanType::Unspecified => SanKind::Any,
+        SanType::OtherName => {
+            return Err(Refusal::field("san_type", "OTHER_NAME is not supported"));
+        }
+    };
+    let pattern = pattern(value.matcher).at("matcher")?;
+    Ok(SanMatcher { kind, pattern })
+}
+
+fn pattern(matcher: Option<StringMatcher>) -> Result<SanPattern, Refusal> {
+    let matcher = matcher.unwrap_or_default();
+    if matcher.ignore_case {
+        return Err(Refusal::field("ignore_case", "is not supported"));
+    }
+    match matcher.match_pattern {
+        Some(MatchPattern::Exact(text)) => Ok(SanPattern::Exact(text.into())),
+        Some(MatchPattern::Prefix(text)) => Ok(SanPattern::Prefix(text.into())),
+        Some(MatchPattern::Suffix(text)) => Ok(SanPattern::Suffix(text.into())),
+        Some(MatchPattern::Contains(text)) => Ok(SanPattern::Contains(text.into())),
+        Some(MatchPattern::SafeRegex(_)) => Err(Refusal::field("safe_regex", "is not supported")),
+        Some(MatchPattern::Custom(_)) => Err(Refusal::field("custom", "is not supported")),
+        None => Err(Refusal::new("a string matcher needs a pattern")),
+    }
+}
