@@ -20,7 +20,7 @@ fn pods_reach_each_other_by_name_and_nothing_is_left_behind() {
             fixture.write("app.yaml", &server_and_client("hello"));
             let before = machine::look();
             fixture.up();
-            let call = "exec 3<>/dev/tcp/web.shop/80; echo 'GET /' >&3; cat <&3";
+            let call = "exec 3<>/dev/tcp/web.shop/8000; echo 'GET /' >&3; cat <&3";
             for name in ["web.shop", "web", "web.shop.svc.cluster.local"] {
                 let output = fixture.exec(
                     "shop/client",
@@ -33,13 +33,7 @@ fn pods_reach_each_other_by_name_and_nothing_is_left_behind() {
                 .and_then(|services| services.iter().find(|s| s["name"] == "web").cloned())
                 .and_then(|service| service["loadBalancerIP"].as_str().map(str::to_owned))
                 .expect("the load balancer has an address");
-            let from_host = machine::run(
-                "bash",
-                &[
-                    "-c",
-                    &call.replace("web.shop/80", &format!("{address}/8000")),
-                ],
-            );
+            let from_host = machine::run("bash", &["-c", &call.replace("web.shop", &address)]);
             assert!(from_host.contains("hello"), "{from_host}");
             fixture.down();
             assert_eq!(machine::look(), before);
@@ -132,7 +126,7 @@ fn an_edited_template_brings_new_pods_before_the_old_ones_go() {
             });
             let output = fixture.exec(
                 "shop/client",
-                &["bash", "-c", "exec 3<>/dev/tcp/web/80; echo >&3; cat <&3"],
+                &["bash", "-c", "exec 3<>/dev/tcp/web/8000; echo >&3; cat <&3"],
             );
             assert!(output.contains("goodbye"), "{output}");
             fixture.down();

@@ -10,5 +10,6 @@ pub mod clean;
 mod command;
 pub mod host;
 pub mod pod;
+pub mod services;
 
 pub use command::{CommandError, run};

@@ -20,6 +20,7 @@ use crate::keyed::KeyedObjects;
 use crate::kubernetes::Pod;
 use crate::launch::protocol::{Event, Request, StopSignal};
 use crate::network::pod::PodNetwork;
+use crate::network::services::ServiceRoutes;
 use crate::plan::fields::Placement;
 use crate::plan::volumes::IssueToken;
 
@@ -38,6 +39,8 @@ pub struct Pods {
     pub programs: BTreeMap<String, PathBuf>,
     /// ConfigMaps and Secrets, as they are now.
     pub objects: watch::Receiver<Arc<KeyedObjects>>,
+    /// Where cluster addresses lead, for pods without a sidecar.
+    pub routes: watch::Receiver<Arc<ServiceRoutes>>,
     /// Issues service-account tokens.
     pub tokens: Arc<dyn IssueToken + Send + Sync>,
     /// The cluster's DNS suffix.
@@ -57,6 +60,8 @@ pub struct PodStart {
     pub network: PodNetwork,
     /// Its directory on the host.
     pub dir: PathBuf,
+    /// Whether a sidecar takes its connections.
+    pub captured: bool,
 }
 
 /// What the supervisor tells a pod.
@@ -107,6 +112,7 @@ pub(super) struct Life {
     pub(super) events: Option<mpsc::UnboundedReceiver<Event>>,
     pub(super) leaving: bool,
     pub(super) objects: watch::Receiver<Arc<KeyedObjects>>,
+    pub(super) routes: watch::Receiver<Arc<ServiceRoutes>>,
     pub(super) volumes: BTreeMap<String, PathBuf>,
     pub(super) probe_sender: mpsc::UnboundedSender<ProbeReport>,
     pub(super) probe_reports: mpsc::UnboundedReceiver<ProbeReport>,
@@ -130,6 +136,7 @@ enum Wake {
     Event(Option<Event>),
     Probe(ProbeReport),
     Objects,
+    Routes,
     Time,
 }
 
@@ -144,6 +151,7 @@ impl Life {
         Self {
             containers: ContainerRun::all_of(&start.pod),
             objects: shared.objects.clone(),
+            routes: shared.routes.clone(),
             shared,
             start,
             orders,
@@ -196,6 +204,11 @@ impl Life {
                         );
                     }
                 }
+                Wake::Routes => {
+                    if let Err(error) = self.route_services(false).await {
+                        warn!(pod = self.start.pod.key(), %error, "services keep their old routes");
+                    }
+                }
                 Wake::Time => self.refresh_tokens(),
             }
             self.begin_due_containers();
@@ -221,6 +234,7 @@ impl Life {
             event = event => Wake::Event(event),
             Some(report) = self.probe_reports.recv() => Wake::Probe(report),
             Ok(()) = self.objects.changed() => Wake::Objects,
+            Ok(()) = self.routes.changed(), if !self.start.captured => Wake::Routes,
             () = tokio::time::sleep_until(next) => Wake::Time,
         }
     }

@@ -13,6 +13,7 @@ use super::status::ContainerState;
 use crate::kubernetes::{RestartPolicy, Volume};
 use crate::launch::protocol::{Event, ProcessEnd};
 use crate::launch::spawn::{InitSettings, start_init};
+use crate::network::{CommandError, services};
 use crate::plan::container::host_name;
 use crate::plan::refuse;
 use crate::plan::volumes::{self, VolumeSources};
@@ -85,12 +86,28 @@ impl Life {
                 reason: "NetworkError",
                 message: error.to_string(),
             })?;
-        let result = self.start_init().await.map_err(failed("PodInitError"));
+        let mut result = self
+            .route_services(true)
+            .await
+            .map_err(|error| error.to_string())
+            .map_err(failed("NetworkError"));
+        if result.is_ok() {
+            result = self.start_init().await.map_err(failed("PodInitError"));
+        }
         if result.is_err() {
             // The next try makes it anew.
             let _ = self.start.network.delete().await;
         }
         result
+    }
+
+    /// Makes cluster addresses lead to pods, where no sidecar does that.
+    pub(super) async fn route_services(&mut self, first: bool) -> Result<(), CommandError> {
+        if self.start.captured {
+            return Ok(());
+        }
+        let routes = self.routes.borrow_and_update().clone();
+        services::apply(&self.start.network.netns, &routes, first).await
     }
 
     pub(super) async fn start_init(&mut self) -> Result<(), String> {

@@ -25,6 +25,7 @@ use crate::dns::Zone;
 use crate::keyed::KeyedObjects;
 use crate::kubernetes::{Pod, PortRef, Service};
 use crate::network::balancer::BalancerAddress;
+use crate::network::services::ServiceRoutes;
 use crate::pod::{PodOrder, PodReport, PodStatus, Pods};
 use crate::state_dir::StateDir;
 
@@ -54,7 +55,6 @@ pub(super) struct PodEntry {
     pub(super) node: String,
     pub(super) netns: String,
     pub(super) dir: PathBuf,
-    pub(super) captured: bool,
     pub(super) orders: mpsc::UnboundedSender<PodOrder>,
     pub(super) status: Option<PodStatus>,
     pub(super) balancers: Vec<BalancerAddress>,
@@ -82,6 +82,7 @@ pub(super) struct Cluster {
     pub(super) objects: Objects,
     pub(super) shared: Arc<Pods>,
     pub(super) keyed: watch::Sender<Arc<KeyedObjects>>,
+    pub(super) routes: watch::Sender<Arc<ServiceRoutes>>,
     pub(super) zone: Publisher<Zone>,
     pub(super) zone_generation: u64,
     pub(super) status_dir: StatusDir,

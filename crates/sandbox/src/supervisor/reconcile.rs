@@ -18,6 +18,7 @@ use crate::kubernetes::{Deployment, Pod, Service};
 use crate::names::{new_uid, pod_name, template_hash};
 use crate::network::balancer;
 use crate::network::pod::PodNetwork;
+use crate::network::services::ServiceRoutes;
 use crate::plan::fields::Placement;
 use crate::plan::rollout::{Replica, Steps, next_steps};
 use crate::pod::{PodOrder, PodStart, spawn_pod};
@@ -214,11 +215,11 @@ impl Cluster {
             },
             network: network.clone(),
             dir: dir.clone(),
+            captured: injection::is_captured(&object),
         };
         info!(pod = pod.key(), %ip, node, "starting pod");
         let orders = spawn_pod(self.shared.clone(), start, self.pod_reports.clone());
         let entry = PodEntry {
-            captured: injection::is_captured(&object),
             source: template.clone(),
             pod,
             object,
@@ -321,14 +322,20 @@ impl Cluster {
             .iter()
             .map(|service| services::names(service, self.addresses.cluster_ip(service), &backends))
             .collect();
-        let captured = self
-            .pods
-            .values()
-            .filter(|entry| entry.captured)
-            .map(|entry| entry.ip)
-            .collect();
+        let routes = ServiceRoutes {
+            routes: services::routes(services, &self.addresses, &backends),
+            range: self.ranges.services,
+        };
+        self.routes.send_if_modified(|old| {
+            let differs = **old != routes;
+            if differs {
+                *old = routes.into();
+            }
+            differs
+        });
+        let pods = self.pods.values().map(|entry| entry.ip).collect();
         self.zone_generation += 1;
-        let zone = Zone::new(&self.shared.domain, names, captured, self.zone_generation);
+        let zone = Zone::new(&self.shared.domain, names, pods, self.zone_generation);
         self.zone.publish(zone.into());
     }
 

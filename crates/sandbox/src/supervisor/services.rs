@@ -10,6 +10,7 @@ use crate::address::{Pool, Range};
 use crate::dns::ServiceNames;
 use crate::kubernetes::{Pod, PortRef, Service};
 use crate::network::balancer::{BalancerAddress, Transport};
+use crate::network::services::ServiceRoute;
 use crate::system::SYSTEM_NAMESPACE;
 
 /// A pod as services see it.
@@ -246,8 +247,7 @@ pub(super) fn names(
     let (name, namespace) = (&service.metadata.name, &service.metadata.namespace);
     let listed: Vec<_> = backends
         .iter()
-        .filter(|backend| is_of(service, backend))
-        .filter(|backend| spec.publish_not_ready_addresses || (backend.ready && !backend.leaving))
+        .filter(|backend| is_listed(service, backend))
         .collect();
     let named = listed
         .iter()
@@ -263,6 +263,48 @@ pub(super) fn names(
         external_name: spec.is_external_name().then(|| spec.external_name.clone()),
         always_pods: namespace == SYSTEM_NAMESPACE && name == "istiod",
     }
+}
+
+/// Where the cluster addresses of `services` lead.
+pub(super) fn routes(
+    services: &[Service],
+    addresses: &ServiceAddresses,
+    backends: &[Backend<'_>],
+) -> Vec<ServiceRoute> {
+    let mut routes = Vec::new();
+    for service in services
+        .iter()
+        .filter(|service| !service.spec.is_headless())
+    {
+        let Some(address) = addresses.cluster_ip(service) else {
+            continue;
+        };
+        for port in &service.spec.ports {
+            let Some(transport) = Transport::parse(&port.protocol) else {
+                continue;
+            };
+            let listed = backends
+                .iter()
+                .filter(|backend| is_listed(service, backend));
+            let targets = listed.filter_map(|backend| {
+                let target = target_port(port.port, port.target_port.as_ref(), backend.pod)?;
+                Some((backend.ip, target))
+            });
+            routes.push(ServiceRoute {
+                address,
+                transport,
+                port: port.port,
+                targets: targets.collect(),
+            });
+        }
+    }
+    routes
+}
+
+/// Whether the service's names and addresses lead to this pod now.
+fn is_listed(service: &Service, backend: &Backend<'_>) -> bool {
+    let able = backend.ready && !backend.leaving;
+    is_of(service, backend) && (able || service.spec.publish_not_ready_addresses)
 }
 
 /// The Service object with its addresses filled in, as the API server would show it.

@@ -26,6 +26,7 @@ use crate::names::SandboxName;
 use crate::network::CommandError;
 use crate::network::clean::clean;
 use crate::network::host::{RangesError, WantedRanges, choose_ranges, create_bridge};
+use crate::network::services::ServiceRoutes;
 use crate::pod::Pods;
 use crate::state_dir::{Record, StateDir, StateDirError, StateLock};
 use crate::system::{self, ControlPlanePaths};
@@ -268,6 +269,11 @@ async fn start_in(
     });
     let (pod_sender, pod_reports) = mpsc::unbounded_channel();
     let (keyed, objects) = watch::channel(Arc::new(KeyedObjects::default()));
+    let no_routes = ServiceRoutes {
+        routes: Vec::new(),
+        range: ranges.services,
+    };
+    let (routes, routed) = watch::channel(Arc::new(no_routes));
     let (reports, status) = watch::channel(Arc::new(StatusReport::default()));
     let shared = Arc::new(Pods {
         program: settings.program.clone(),
@@ -277,6 +283,7 @@ async fn start_in(
         ),
         programs: programs(&settings),
         objects,
+        routes: routed,
         tokens,
         domain: "cluster.local".to_owned(),
         withdrawal: WITHDRAWAL,
@@ -294,6 +301,7 @@ async fn start_in(
         ranges,
         shared,
         keyed,
+        routes,
         zone,
         zone_generation: 0,
         status_dir: StatusDir::new(state.status()),
