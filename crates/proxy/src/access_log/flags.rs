@@ -4,8 +4,14 @@
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ResponseFlags(u32);
 
-/// Bit, short name, long name; in the order in which Envoy writes them.
+/// Bit, short name, long name; in the order in which Envoy writes them
+/// (it writes them as they are set, and the retry limit is looked at first).
 const NAMES: [(ResponseFlags, &str, &str); 24] = [
+    (
+        ResponseFlags::RETRY_LIMIT_EXCEEDED,
+        "URX",
+        "UpstreamRetryLimitExceeded",
+    ),
     (
         ResponseFlags::FAILED_LOCAL_HEALTH_CHECK,
         "LH",
@@ -56,11 +62,6 @@ const NAMES: [(ResponseFlags, &str, &str); 24] = [
         ResponseFlags::DOWNSTREAM_TERMINATION,
         "DC",
         "DownstreamConnectionTermination",
-    ),
-    (
-        ResponseFlags::RETRY_LIMIT_EXCEEDED,
-        "URX",
-        "UpstreamRetryLimitExceeded",
     ),
     (
         ResponseFlags::STREAM_IDLE_TIMEOUT,
@@ -205,7 +206,7 @@ mod tests {
     fn flags_are_written_in_a_fixed_order() {
         let flags =
             ResponseFlags::RETRY_LIMIT_EXCEEDED | ResponseFlags::UPSTREAM_CONNECTION_FAILURE;
-        assert_eq!(flags.short(), "UF,URX");
+        assert_eq!(flags.short(), "URX,UF");
         assert_eq!(ResponseFlags::default().short(), "");
         assert_eq!(ResponseFlags::named("NR"), Some(ResponseFlags::NO_ROUTE));
     }

@@ -87,7 +87,7 @@ impl Exchange<'_> {
                 self.explain(reason.flag(), details);
             }
             Failure::Expired(expired) => {
-                let reply = LocalReply::expired(*expired, true);
+                let reply = LocalReply::expired(*expired);
                 self.explain(reply.flags, reply.details);
             }
         }

@@ -55,7 +55,7 @@ impl Exchange<'_> {
         };
         let Some(_slot) = limits.take(Resource::Requests) else {
             cluster.stats.upstream_rq_pending_overflow().inc();
-            let reply = LocalReply::reset(ResetReason::Overflow, "");
+            let reply = LocalReply::reset(ResetReason::Overflow, "", false);
             return self.reply(reply, body, downstream).await;
         };
         let host = self.virtual_host.clone();
@@ -291,7 +291,7 @@ impl Exchange<'_> {
                 if expired == Expired::Request {
                     cluster.stats.upstream_rq_timeout().inc();
                 }
-                LocalReply::expired(expired, true)
+                LocalReply::expired(expired)
             }
             Failure::Reset {
                 reason,
@@ -304,7 +304,8 @@ impl Exchange<'_> {
                 ) {
                     cluster.stats.upstream_rq_rx_reset().inc();
                 }
-                let reply = LocalReply::reset(reason, &transport_failure);
+                let reply =
+                    LocalReply::reset(reason, &transport_failure, self.outcome.attempts > 1);
                 self.outcome.failure = transport_failure;
                 reply
             }

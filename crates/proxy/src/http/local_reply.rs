@@ -59,19 +59,25 @@ impl LocalReply {
     }
 
     /// The upstream exchange came to nothing before an answer began.
-    pub(super) fn reset(reason: ResetReason, transport_failure: &str) -> Self {
+    /// `retried`: this was not the first try.
+    pub(super) fn reset(reason: ResetReason, transport_failure: &str, retried: bool) -> Self {
         let status = match reason {
             ResetReason::ProtocolError => 502,
             _ => 503,
         };
-        let mut body = format!(
-            "upstream connect error or disconnect/reset before headers. reset reason: {}",
+        let which = if retried {
+            "retried and the latest reset reason"
+        } else {
+            "reset reason"
+        };
+        let body = format!(
+            "upstream connect error or disconnect/reset before headers. {which}: {}",
             reason.text()
         );
         let mut detail = reason.text().replace(' ', "_");
         if !transport_failure.is_empty() {
-            let _ = write!(body, ", transport failure reason: {transport_failure}");
-            let _ = write!(detail, "|{}", transport_failure.replace(' ', "_"));
+            // The body does not say it: the client need not know the network behind the proxy.
+            let _ = write!(detail, "|{transport_failure}");
         }
         let mut reply = Self {
             status,
@@ -89,12 +95,8 @@ impl LocalReply {
     }
 
     /// A deadline passed before an answer began.
-    pub(super) fn expired(expired: Expired, upstream_tried: bool) -> Self {
+    pub(super) fn expired(expired: Expired) -> Self {
         match expired {
-            Expired::Request if upstream_tried => {
-                Self::new(504, "upstream request timeout", "response_timeout")
-                    .flagged(ResponseFlags::UPSTREAM_REQUEST_TIMEOUT)
-            }
             Expired::Request => Self::new(504, "upstream request timeout", "response_timeout")
                 .flagged(ResponseFlags::UPSTREAM_REQUEST_TIMEOUT),
             Expired::Try => Self::new(504, "upstream request timeout", "upstream_per_try_timeout")
@@ -191,13 +193,13 @@ mod tests {
 
     #[test]
     fn a_refused_connection_says_what_happened() {
-        let failure = "delayed connect error: Connection refused";
-        let reply = LocalReply::reset(ResetReason::RemoteConnectionFailure, failure);
+        let failure = "delayed_connect_error:_Connection_refused";
+        let reply = LocalReply::reset(ResetReason::RemoteConnectionFailure, failure, false);
         assert_eq!(reply.status, 503);
         assert_eq!(
             reply.body,
             "upstream connect error or disconnect/reset before headers. reset reason: remote \
-             connection failure, transport failure reason: delayed connect error: Connection refused"
+             connection failure"
         );
         assert_eq!(
             reply.details,

@@ -188,9 +188,7 @@ impl Upstream {
 fn http1_reason(error: &ConnectionError) -> ResetReason {
     match error {
         ConnectionError::Io(_) | ConnectionError::Closed => ResetReason::ConnectionTermination,
-        ConnectionError::Body(ferromesh_http::http1::BodyError::Truncated) => {
-            ResetReason::ConnectionTermination
-        }
+        // A body that breaks off is as wrong as one that is malformed.
         ConnectionError::Head(_) | ConnectionError::Body(_) => ResetReason::ProtocolError,
     }
 }

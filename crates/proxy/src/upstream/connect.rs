@@ -106,12 +106,14 @@ impl ConnectError {
         }
     }
 
-    /// Why, as the log and the answer say it; empty for a timeout.
+    /// Why, as the log says it, without spaces; empty for a timeout.
     pub(crate) fn transport_failure(&self) -> String {
         match self {
             Self::Timeout => String::new(),
-            Self::Socket(error) => format!("delayed connect error: {}", system_text(error)),
-            Self::Tls(error) => error.to_string(),
+            Self::Socket(error) => {
+                format!("delayed connect error: {}", system_text(error)).replace(' ', "_")
+            }
+            Self::Tls(error) => error.to_string().replace(' ', "_"),
         }
     }
 }
