@@ -3,5 +3,6 @@
 
 mod http1;
 mod http2;
+mod mutual_tls;
 mod peers;
 mod resilience;

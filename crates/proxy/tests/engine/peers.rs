@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use ferromesh_proto::yaml::bootstrap_from_yaml;
 use ferromesh_proxy::{Proxy, ProxyHandle, ProxySettings, SocketState};
+use ferromesh_tls::Secret;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -26,6 +27,12 @@ pub(crate) struct Setup {
     pub(crate) http2: bool,
     /// Endpoints.
     pub(crate) endpoints: Vec<SocketAddr>,
+    /// Fields of the filter chain, as YAML flow with a trailing comma.
+    pub(crate) chain: &'static str,
+    /// Fields of the cluster, as YAML flow with a trailing comma.
+    pub(crate) cluster: &'static str,
+    /// Secrets by name.
+    pub(crate) secrets: Vec<(&'static str, Secret)>,
 }
 
 impl Setup {
@@ -55,17 +62,16 @@ impl Setup {
             ""
         };
         let (route, manager) = (self.route, self.manager);
+        let (chain, cluster) = (self.chain, self.cluster);
         format!(
             "static_resources:
   listeners:
   - name: web
     address: {{socket_address: {{address: 127.0.0.1, port_value: 0}}}}
     filter_chains:
-    - filters:
-      - name: hcm
-        typed_config: {{\"@type\": type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager, stat_prefix: web, http_filters: [{{name: router, typed_config: {{\"@type\": type.googleapis.com/envoy.extensions.filters.http.router.v3.Router}}}}], route_config: {{name: r, virtual_hosts: [{{name: v, domains: ['*'], routes: [{{match: {{prefix: /}}, route: {{cluster: backend{route}}}}}]}}]}}{manager}}}
+    - {{{chain}filters: [{{name: hcm, typed_config: {{\"@type\": type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager, stat_prefix: web, http_filters: [{{name: router, typed_config: {{\"@type\": type.googleapis.com/envoy.extensions.filters.http.router.v3.Router}}}}], route_config: {{name: r, virtual_hosts: [{{name: v, domains: ['*'], routes: [{{match: {{prefix: /}}, route: {{cluster: backend{route}}}}}]}}]}}{manager}}}}}]}}
   clusters:
-  - {{name: backend, type: STATIC, connect_timeout: 1s, {options}load_assignment: {{cluster_name: backend, endpoints: [{{lb_endpoints: [{}]}}]}}}}
+  - {{name: backend, type: STATIC, connect_timeout: 1s, {cluster}{options}load_assignment: {{cluster_name: backend, endpoints: [{{lb_endpoints: [{}]}}]}}}}
 ",
             endpoints.join(", ")
         )
@@ -80,6 +86,9 @@ impl Setup {
             node: None,
         })
         .expect("started");
+        for (name, secret) in &self.secrets {
+            proxy.secrets().set(name, secret.clone());
+        }
         let mut config = proxy.config();
         let bootstrap = bootstrap_from_yaml(&self.yaml()).expect("valid");
         proxy.apply_bootstrap(bootstrap).expect("supported");
