@@ -157,7 +157,11 @@ fn become_user(plan: &ContainerPlan) -> Result<(), EnterError> {
         .collect();
     let (uid, gid) = (Uid::from_raw(plan.uid), Gid::from_raw(plan.gid));
     // Only one thread runs, so changing the thread's ids changes the process's.
-    set_thread_groups(&groups).map_err(fail)?;
+    match set_thread_groups(&groups) {
+        // A user namespace with a single user forbids any change, also to no groups at all.
+        Err(rustix::io::Errno::PERM) if groups.is_empty() => {}
+        result => result.map_err(fail)?,
+    }
     set_thread_res_gid(gid, gid, gid).map_err(fail)?;
     set_thread_res_uid(uid, uid, uid).map_err(fail)
 }
