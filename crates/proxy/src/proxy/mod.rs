@@ -249,6 +249,7 @@ impl ProxyHandle {
                 _ = tick.tick() => {},
             }
             let mut live = lock(&self.shared.live);
+            live.refresh_secret_files();
             if live.is_waiting() {
                 live.settle(Instant::now());
             }

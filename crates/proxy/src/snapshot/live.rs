@@ -12,6 +12,7 @@ use ferromesh_types::Str;
 use ferromesh_xds::client::{NamedResource, TypeUpdate};
 use tracing::{info, warn};
 
+use super::file_secrets::FileSecrets;
 use super::slot::{Received, Rejected, Slot, Versioned};
 use super::subscriptions::Subscriptions;
 use crate::compiled::{Cluster, Config, Listener};
@@ -29,6 +30,7 @@ pub struct Live {
     pub(super) assignments: HashMap<Str, Received>,
     /// Secrets that came over the aggregated stream.
     pub(super) secrets: BTreeMap<Str, Received>,
+    pub(super) file_secrets: FileSecrets,
     pub(super) subscriptions: Subscriptions,
     pub(super) publisher: Publisher<Config>,
     /// Versions of the last update by type, for the config dump.
@@ -62,6 +64,7 @@ impl Live {
             routes: BTreeMap::new(),
             assignments: HashMap::new(),
             secrets: BTreeMap::new(),
+            file_secrets: FileSecrets::default(),
             subscriptions: Subscriptions::default(),
             publisher: Publisher::new(Config::default()),
             versions: HashMap::new(),
@@ -129,7 +132,13 @@ impl Live {
         self.versions
             .insert(update.type_url.clone(), Str::from(&update.version));
         self.seen.insert(update.type_url.clone());
-        self.settle(now);
+        if names_others(&update.type_url) {
+            self.follow_secret_files();
+        }
+        // Endpoints alone, the most frequent change, leave everything else as it is.
+        if update.type_url != type_url::ENDPOINT || self.is_waiting() {
+            self.settle(now);
+        }
         verdict
     }
 
@@ -271,6 +280,11 @@ impl Live {
         }
         info!(kind = type_url::message_name(kind), name, "removed");
     }
+}
+
+/// Whether resources of that type name resources of other types.
+pub(crate) fn names_others(kind: &str) -> bool {
+    kind == type_url::CLUSTER || kind == type_url::LISTENER
 }
 
 fn dynamic<T>(slots: &BTreeMap<Str, Slot<T>>) -> impl Iterator<Item = &Str> {
