@@ -6,6 +6,7 @@ use std::sync::Arc;
 use clap::Parser as _;
 use ferromesh_ca::token::{AUDIENCE, TokenIssuer, TokenRequest};
 use ferromesh_proto::envoy::config::core::v3::Node;
+use ferromesh_proto::istio::auth::{IstioCertificateRequest, IstioCertificateResponse};
 use ferromesh_proto::type_url;
 use ferromesh_tls::TlsClient;
 use ferromesh_xds::client::{AdsClient, AdsClientSettings, Command, Event, TypeUpdate};
@@ -30,6 +31,18 @@ struct Running {
     issuer: TokenIssuer,
     stop: Option<oneshot::Sender<()>>,
     ended: tokio::task::JoinHandle<anyhow::Result<()>>,
+}
+
+impl Running {
+    /// The roots, once they are there: the task that is starting writes them before it serves.
+    async fn roots(&self) -> String {
+        loop {
+            match std::fs::read_to_string(self.state.path().join("ca/root-cert.pem")) {
+                Ok(roots) => return roots,
+                Err(_) => tokio::task::yield_now().await,
+            }
+        }
+    }
 }
 
 async fn start() -> Running {
@@ -221,15 +234,86 @@ async fn an_edit_reaches_a_connected_proxy_and_a_stop_ends_cleanly() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_cluster_that_is_sent_anew_is_followed_by_its_endpoints() {
+    const CLUSTER: &str = "outbound|80||a.shop.svc.cluster.local";
+    let running = start().await;
+    let connector = plaintext(running.addresses.plaintext);
+    let mut client = client(connector, HeaderMap::new());
+    client
+        .say(Command::Wildcard(type_url::CLUSTER.into()))
+        .await;
+    client.update().await;
+    client
+        .say(Command::Subscribe {
+            type_url: type_url::ENDPOINT.into(),
+            add: vec![CLUSTER.into()],
+            remove: Vec::new(),
+        })
+        .await;
+    let endpoints = client.update().await;
+    assert_eq!(endpoints.type_url, type_url::ENDPOINT);
+    let rule = "apiVersion: networking.istio.io/v1\nkind: DestinationRule\n\
+        metadata: {name: a, namespace: shop}\nspec:\n  host: a.shop.svc.cluster.local\n  \
+        trafficPolicy: {connectionPool: {tcp: {maxConnections: 7}}}\n";
+    write(running.config.path(), "rule.yaml", rule);
+    let clusters = client.update().await;
+    assert_eq!(names(&clusters), [CLUSTER]);
+    let again = client.update().await;
+    assert_eq!(again.type_url, type_url::ENDPOINT);
+    assert_eq!(names(&again), [CLUSTER]);
+    assert_eq!(again.resources, endpoints.resources);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_token_buys_a_certificate_for_its_own_account_only() {
+    let running = start().await;
+    let roots = running.roots().await;
+    let key = rcgen::KeyPair::generate().expect("a key");
+    let csr = rcgen::CertificateParams::default()
+        .serialize_request(&key)
+        .and_then(|request| request.pem())
+        .expect("a request");
+    let connector = tls(running.addresses.tls, &roots);
+    let call = async |headers: HeaderMap, seconds: i64| {
+        let channel = ferromesh_xds::transport::client::channel(
+            "istiod.istio-system.svc:15012",
+            Arc::clone(&connector),
+        );
+        let mut grpc = tonic::client::Grpc::new(channel.expect("a channel"));
+        grpc.ready().await.expect("connected");
+        let mut request = tonic::Request::new(IstioCertificateRequest {
+            csr: csr.clone(),
+            validity_duration: seconds,
+            metadata: None,
+        });
+        *request.metadata_mut() = tonic::metadata::MetadataMap::from_headers(headers);
+        let codec =
+            tonic_prost::ProstCodec::<IstioCertificateRequest, IstioCertificateResponse>::default();
+        let path = http::uri::PathAndQuery::from_static(CREATE_CERTIFICATE);
+        let answer = grpc.unary(request, path, codec).await;
+        answer.map(tonic::Response::into_inner)
+    };
+    let good = token(&running.issuer, "shop");
+    let chain = call(good.clone(), 0).await.expect("issued").cert_chain;
+    assert_eq!(chain.len(), 2);
+    assert_eq!(chain[1], roots);
+    let leaf =
+        ferromesh_tls::Identity::from_pem(chain[0].as_bytes(), key.serialize_pem().as_bytes());
+    let leaf = leaf.expect("key and certificate belong together");
+    let peer = ferromesh_tls::PeerCertificate::from_chain(leaf.chain()).expect("readable");
+    let id = peer.spiffe_id().map(Str::as_str);
+    assert_eq!(id, Some("spiffe://cluster.local/ns/shop/sa/web"));
+
+    let refused = call(HeaderMap::new(), 0).await.expect_err("refused");
+    assert_eq!(refused.code(), tonic::Code::Unauthenticated);
+    let refused = call(good, i64::from(u32::MAX)).await.expect_err("refused");
+    assert_eq!(refused.code(), tonic::Code::InvalidArgument);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_tls_port_wants_a_token_of_the_proxys_own_account() {
     let running = start().await;
-    let roots = loop {
-        // The root is written before the ports are served, but by the task that is starting.
-        match std::fs::read_to_string(running.state.path().join("ca/root-cert.pem")) {
-            Ok(roots) => break roots,
-            Err(_) => tokio::task::yield_now().await,
-        }
-    };
+    let roots = running.roots().await;
     let connector = tls(running.addresses.tls, &roots);
     let good = token(&running.issuer, "shop");
     let mut trusted = client(Arc::clone(&connector), good);
