@@ -9,7 +9,7 @@ use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
-use ferromesh_http::http1::{self, ConnectionError, IncomingRequest, Limits};
+use ferromesh_http::http1::{self, ConnectionError, HeadError, IncomingRequest, Limits};
 use ferromesh_http::http2::{self, ServerStream, Settings};
 use ferromesh_http::{Framing, RequestHead, ResponseHead, Version};
 use tokio::io::AsyncReadExt;
@@ -216,9 +216,20 @@ async fn wait_for_request(
     side.connection.release_buffers();
     let begun = Instant::now();
     let mut closing = pin!(drained_or_idle(connection, idle));
+    let mut head_due: Option<std::pin::Pin<Box<tokio::time::Sleep>>> = None;
     let result = poll_fn(|cx| {
         if let Poll::Ready(result) = side.connection.poll_request(cx) {
             return Poll::Ready(Some(result));
+        }
+        // From its first byte on, a head may take only so long.
+        if let Some(limit) = manager.timeouts.request_headers
+            && side.connection.has_unread()
+        {
+            let due = head_due.get_or_insert_with(|| Box::pin(tokio::time::sleep(limit)));
+            if due.as_mut().poll(cx).is_ready() {
+                manager.stats.downstream_rq_header_timeout().inc();
+                return Poll::Ready(Some(Err(ConnectionError::Head(HeadError::TooSlow))));
+            }
         }
         closing.as_mut().poll(cx).map(|()| None)
     })
