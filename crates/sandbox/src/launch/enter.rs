@@ -148,7 +148,12 @@ fn become_user(plan: &ContainerPlan) -> Result<(), EnterError> {
     let fail = |error: rustix::io::Errno| EnterError::User {
         uid: plan.uid,
         gid: plan.gid,
-        source: error.into(),
+        source: match error {
+            rustix::io::Errno::INVAL => {
+                io::Error::other("it is not mapped into the user namespace of the sandbox")
+            }
+            error => error.into(),
+        },
     };
     let groups: Vec<Gid> = plan
         .groups
