@@ -132,7 +132,7 @@ impl Live {
                     .iter()
                     .all(|name| secrets.find(name).is_some())
                     && listener.route_names.iter().all(has_routes)
-                    && (late || !tcp_clusters(listener).any(|name| cold.contains(name)))
+                    && (late || !own_clusters(listener).any(|name| cold.contains(name)))
             });
             if ready {
                 changed |= slot.promote();
@@ -156,8 +156,7 @@ impl Live {
             named.extend(table.value.cluster_names());
         }
         for listener in listeners {
-            named.extend(tcp_clusters(&listener.value));
-            named.extend(inline_clusters(&listener.value));
+            named.extend(own_clusters(&listener.value));
         }
         let before = self.retiring.len();
         self.retiring.retain(|name, (_, since)| {
@@ -216,6 +215,11 @@ impl Live {
         );
         self.publisher.publish(Arc::new(config));
     }
+}
+
+/// Clusters that the listener itself names, rather than its route tables.
+fn own_clusters(listener: &Listener) -> impl Iterator<Item = &Str> {
+    tcp_clusters(listener).chain(inline_clusters(listener))
 }
 
 fn tcp_clusters(listener: &Listener) -> impl Iterator<Item = &Str> {
