@@ -62,6 +62,10 @@ impl Exchange<'_> {
         let policy = forward.retry.as_ref();
         let policy = policy.or_else(|| host.as_ref().and_then(|host| host.retry.as_ref()));
         let retries = Retries::new(policy, &self.head);
+        if !retries.is_possible() && !is_idempotent(&self.head.method) {
+            // There will be one try: nothing has to be kept for another.
+            body.forget();
+        }
         let mut deadlines = self.deadlines(forward, body);
         let hash = self.hash(forward, &cluster);
         self.edit_request(
