@@ -77,6 +77,8 @@ impl GrpcPort {
         let _ = stream.set_nodelay(true);
         let routes = Arc::clone(&self.routes);
         let mut drain = self.drain.clone();
+        // The process must not leave before the last frames are written.
+        let until_written = self.drain.clone();
         let mut peer = Peer {
             address: Str::from(address.to_string()),
             spiffe_id: None,
@@ -97,6 +99,7 @@ impl GrpcPort {
                     Err(_) => debug!(%address, "TLS handshake took too long"),
                 },
             }
+            drop(until_written);
         });
     }
 }

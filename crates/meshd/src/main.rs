@@ -67,8 +67,9 @@ fn discovery(flags: Discovery) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?;
-    runtime.block_on(Box::pin(wire::run(
-        settings,
-        ferromesh_runtime::terminated_or_interrupted(),
-    )))
+    runtime.block_on(async {
+        let ports = wire::Ports::open(&settings.addresses).await?;
+        let stop = ferromesh_runtime::terminated_or_interrupted();
+        Box::pin(wire::run(settings, ports, stop)).await
+    })
 }

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use axum::Router;
 use ferromesh_ca::Authority;
 use ferromesh_ca::token::TokenVerifier;
 use ferromesh_ingest::{DirectorySettings, DirectorySource};
@@ -25,7 +24,7 @@ use crate::control_plane::ControlPlane;
 use crate::debug::{DebugAccess, debug_routes, monitoring_routes};
 use crate::listen::{GrpcPort, Security, bind};
 use crate::push::publisher::SnapshotPublisher;
-use crate::settings::Settings;
+use crate::settings::{Addresses, Settings};
 use crate::xds::authenticate::Authenticator;
 use crate::xds::streams::StreamServer;
 
@@ -34,9 +33,39 @@ const BATCHES: usize = 16;
 /// How long open streams may take to end at the end of the process.
 const GRACE: Duration = Duration::from_secs(3);
 
-/// Runs the control plane until `stop` resolves.
+/// The open ports of the process.
+#[derive(Debug)]
+pub(crate) struct Ports {
+    pub(crate) plaintext: TcpListener,
+    pub(crate) tls: TcpListener,
+    pub(crate) monitoring: TcpListener,
+    pub(crate) debug: TcpListener,
+}
+
+impl Ports {
+    /// Opens all of them.
+    pub(crate) async fn open(addresses: &Addresses) -> anyhow::Result<Self> {
+        let ports = Self {
+            plaintext: bind(addresses.plaintext).await?,
+            tls: bind(addresses.tls).await?,
+            monitoring: bind(addresses.monitoring).await?,
+            debug: bind(addresses.debug).await?,
+        };
+        info!(
+            plaintext = %ports.plaintext.local_addr()?,
+            tls = %ports.tls.local_addr()?,
+            monitoring = %ports.monitoring.local_addr()?,
+            debug = %ports.debug.local_addr()?,
+            "listening"
+        );
+        Ok(ports)
+    }
+}
+
+/// Runs the control plane on `ports` until `stop` resolves.
 pub(crate) async fn run(
     settings: Settings,
+    ports: Ports,
     stop: impl Future<Output = std::io::Result<()>>,
 ) -> anyhow::Result<()> {
     let builder = SnapshotBuilder::new(MeshSettings {
@@ -57,15 +86,11 @@ pub(crate) async fn run(
     let mut supervisor = Supervisor::new();
     let (trigger, signal) = drain_channel();
     let tasks = supervisor.handle();
-    let serving = serve(
-        &settings,
-        &plane,
-        &authority,
-        &authenticator,
-        &tasks,
-        &signal,
-    )
-    .await?;
+    let trust = Trust {
+        authority,
+        authenticator,
+    };
+    let serving = serve(&settings, ports, &plane, &trust, (&tasks, &signal))?;
     tasks.spawn("serving certificate", async move {
         serving.keep_fresh().await;
         Ok::<(), anyhow::Error>(())
@@ -92,80 +117,75 @@ pub(crate) async fn run(
     Ok(())
 }
 
-/// Opens the four ports.
-async fn serve(
+/// Who signs, and who verifies callers.
+struct Trust {
+    authority: Arc<Authority>,
+    authenticator: Arc<Authenticator>,
+}
+
+/// Begins to serve the four ports.
+fn serve(
     settings: &Settings,
+    ports: Ports,
     plane: &Arc<ControlPlane>,
-    authority: &Arc<Authority>,
-    authenticator: &Arc<Authenticator>,
-    tasks: &SupervisorHandle,
-    signal: &DrainSignal,
+    trust: &Trust,
+    (tasks, signal): (&SupervisorHandle, &DrainSignal),
 ) -> anyhow::Result<ServingIdentity> {
-    let routes = Arc::new(grpc_routes(
-        settings,
-        plane,
-        authority,
-        authenticator,
-        signal,
-    ));
-    let identity = ServingIdentity::new(Arc::clone(authority), settings.serving_names.clone())?;
+    let routes = Arc::new(grpc_routes(settings, plane, trust, signal));
+    let names = settings.serving_names.clone();
+    let identity = ServingIdentity::new(Arc::clone(&trust.authority), names)?;
     let tls: Arc<TlsServer> = Arc::new(identity.server());
-    let ports = [
+    let access = settings.access;
+    for (name, listener, security, must_authenticate) in [
         (
             "plaintext xDS",
-            settings.addresses.plaintext,
+            ports.plaintext,
             Security::Plaintext,
-            settings.access.plaintext_port,
+            access.plaintext_port,
         ),
-        (
-            "TLS xDS",
-            settings.addresses.tls,
-            Security::Tls(tls),
-            settings.access.tls_port,
-        ),
-    ];
-    for (name, address, security, must_authenticate) in ports {
+        ("TLS xDS", ports.tls, Security::Tls(tls), access.tls_port),
+    ] {
         let port = GrpcPort {
-            listener: bind(address).await?,
+            listener,
             routes: Arc::clone(&routes),
             security,
             must_authenticate,
             drain: signal.clone(),
         };
-        info!(port = name, address = %port.listener.local_addr()?, "listening");
         tasks.spawn(name, port.run());
     }
     let access = DebugAccess {
-        authenticator: settings
-            .access
-            .debug_pages
-            .then(|| Arc::clone(authenticator)),
+        authenticator: access.debug_pages.then(|| Arc::clone(&trust.authenticator)),
         namespace: MeshSettings::default().control_plane_namespace,
     };
     let pages = debug_routes(Arc::clone(plane), access.clone());
     let metrics = monitoring_routes(Arc::clone(plane), access);
-    http_port("debug", settings.addresses.debug, pages, tasks).await?;
-    http_port("monitoring", settings.addresses.monitoring, metrics, tasks).await?;
+    for (name, listener, pages) in [
+        ("debug pages", ports.debug, pages),
+        ("monitoring pages", ports.monitoring, metrics),
+    ] {
+        let service = pages.into_make_service_with_connect_info::<SocketAddr>();
+        tasks.spawn(name, async move { axum::serve(listener, service).await });
+    }
     Ok(identity)
 }
 
 fn grpc_routes(
     settings: &Settings,
     plane: &Arc<ControlPlane>,
-    authority: &Arc<Authority>,
-    authenticator: &Arc<Authenticator>,
+    trust: &Trust,
     signal: &DrainSignal,
 ) -> Routes {
     let streams = Arc::new(StreamServer::new(
         Arc::clone(plane),
-        Arc::clone(authenticator),
+        Arc::clone(&trust.authenticator),
         settings.access.identity,
         signal.clone(),
     ));
     let certificates = Arc::new(CertificateService {
         plane: Arc::clone(plane),
-        authority: Arc::clone(authority),
-        authenticator: Arc::clone(authenticator),
+        authority: Arc::clone(&trust.authority),
+        authenticator: Arc::clone(&trust.authenticator),
     });
     Routes::new()
         .aggregated_discovery(Arc::new(move |stream| streams.accept(stream)))
@@ -173,19 +193,6 @@ fn grpc_routes(
             let answer = certificates.create(request);
             async move { answer }
         })
-}
-
-async fn http_port(
-    name: &'static str,
-    address: SocketAddr,
-    pages: Router,
-    tasks: &SupervisorHandle,
-) -> anyhow::Result<()> {
-    let listener: TcpListener = bind(address).await?;
-    info!(port = name, address = %listener.local_addr()?, "listening");
-    let service = pages.into_make_service_with_connect_info::<SocketAddr>();
-    tasks.spawn(name, async move { axum::serve(listener, service).await });
-    Ok(())
 }
 
 fn token_verifier(
@@ -206,3 +213,6 @@ fn token_verifier(
         .with_context(|| format!("--token-public-key {}", path.display()))?;
     Ok(Some(verifier))
 }
+
+#[cfg(test)]
+mod tests;

@@ -87,7 +87,7 @@ pub(crate) enum ProxyRole {
 /// Flags of the agent.
 #[derive(Args, Debug, Default)]
 pub(crate) struct ProxyOptions {
-    /// DNS domain of the workload, <namespace>.svc.<cluster domain>
+    /// DNS domain of the workload, as in shop.svc.cluster.local
     #[arg(long)]
     pub(crate) domain: Option<String>,
     /// Worker threads; 0 for one per core

@@ -1,8 +1,6 @@
 //! `request`, `wait` and `version`: short talks with a running proxy.
 
-// These commands answer on standard output.
-#![allow(clippy::print_stdout)]
-
+use std::io::{self, Write as _};
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
@@ -34,8 +32,7 @@ pub(crate) fn request(options: &RequestOptions) -> anyhow::Result<()> {
     if !answer.status().is_success() {
         bail!("{} answered {}: {}", path, answer.status(), text.trim_end());
     }
-    print!("{text}");
-    Ok(())
+    answer_with(&text)
 }
 
 pub(crate) fn wait(options: &WaitOptions) -> anyhow::Result<()> {
@@ -66,6 +63,13 @@ pub(crate) fn wait(options: &WaitOptions) -> anyhow::Result<()> {
 }
 
 pub(crate) fn version() -> anyhow::Result<()> {
-    println!("meshproxy {}", env!("CARGO_PKG_VERSION"));
-    Ok(())
+    answer_with(&format!("meshproxy {}\n", env!("CARGO_PKG_VERSION")))
+}
+
+/// Writes to standard output; a reader that has seen enough (`| head`) is no error.
+fn answer_with(text: &str) -> anyhow::Result<()> {
+    match io::stdout().write_all(text.as_bytes()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error).context("writing"),
+        _ => Ok(()),
+    }
 }

@@ -55,6 +55,7 @@ pub(crate) fn apply(
 ) -> Result<BootstrapSettings, Refusal> {
     let resources = bootstrap.static_resources.take().unwrap_or_default();
     static_resources(resources, compiler, live).at("static_resources")?;
+    live.follow_secret_files();
     let settings = BootstrapSettings {
         node: bootstrap.node.take(),
         admin: bootstrap

@@ -89,12 +89,7 @@ fn a_recorded_control_plane_is_followed_without_a_refusal() {
             let recording: Value = serde_json::from_str(&text.expect("a recording")).expect("JSON");
             let mut live = Live::new(compiler());
             let now = Instant::now();
-            for (list, kind) in [
-                ("clusters", type_url::CLUSTER),
-                ("endpoints", type_url::ENDPOINT),
-                ("listeners", type_url::LISTENER),
-                ("routes", type_url::ROUTE),
-            ] {
+            for (list, kind) in KINDS {
                 let verdict = live.apply(&update(&recording, list, kind), now);
                 let _ = live.subscribe();
                 for refusal in verdict.refusals {
@@ -114,4 +109,49 @@ fn a_recorded_control_plane_is_followed_without_a_refusal() {
         }
     }
     assert!(refused.is_empty(), "{refused:#?}");
+}
+
+/// The kinds of resources with their lists, in the order in which they are sent.
+const KINDS: [(&str, &str); 4] = [
+    ("clusters", type_url::CLUSTER),
+    ("endpoints", type_url::ENDPOINT),
+    ("listeners", type_url::LISTENER),
+    ("routes", type_url::ROUTE),
+];
+
+#[test]
+fn what_a_recorded_case_brings_is_accepted_or_refused_by_field() {
+    let Some(root) = recordings() else {
+        return;
+    };
+    let cases = root.parent().expect("a folder").join("cases");
+    let mut accepted = 0;
+    for case in std::fs::read_dir(cases).expect("cases") {
+        let case = case.expect("an entry").path();
+        for proxy in ["webapp", "catalog", "ingress", "egress"] {
+            let Ok(text) = std::fs::read_to_string(case.join(format!("{proxy}.json"))) else {
+                continue;
+            };
+            let recording: Value = serde_json::from_str(&text).expect("JSON");
+            let mut live = Live::new(compiler());
+            for (list, kind) in KINDS {
+                let changed = serde_json::json!({list: recording[list]["changed"]});
+                if !changed[list].is_array() {
+                    continue;
+                }
+                let update = update(&changed, list, kind);
+                let refusals = live.apply(&update, Instant::now()).refusals;
+                accepted += update.resources.len() - refusals.len();
+                for refusal in refusals {
+                    let named = update
+                        .resources
+                        .iter()
+                        .any(|each| refusal.contains(&each.name));
+                    let told = refusal.ends_with("not supported");
+                    assert!(named && told, "{}: {refusal}", case.display());
+                }
+            }
+        }
+    }
+    assert!(accepted > 300, "only {accepted} resources were accepted");
 }

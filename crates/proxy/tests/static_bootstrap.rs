@@ -96,6 +96,14 @@ fn listening(proxy: &ProxyHandle) -> SocketAddr {
     open.expect("a listening socket")
 }
 
+/// The workers' side follows the published config.
+async fn wait_for_sockets(proxy: &ProxyHandle) {
+    let mut config = proxy.config();
+    while proxy.sockets().is_empty() {
+        let _ = tokio::time::timeout(std::time::Duration::from_millis(20), config.changed()).await;
+    }
+}
+
 async fn get(address: SocketAddr, path: &str) -> String {
     let mut stream = TcpStream::connect(address).await.expect("connected");
     let request = format!("GET {path} HTTP/1.1\r\nhost: web\r\nconnection: close\r\n\r\n");
@@ -109,15 +117,11 @@ async fn get(address: SocketAddr, path: &str) -> String {
 async fn requests_are_routed_rewritten_and_counted() {
     let (backend, mut seen) = upstream().await;
     let proxy = Proxy::start(settings()).expect("started");
-    let mut config = proxy.config();
     let yaml = bootstrap(backend);
     proxy
         .apply_bootstrap(bootstrap_from_yaml(&yaml).expect("valid"))
         .expect("supported");
-    while proxy.sockets().is_empty() {
-        // The workers' side follows the published config.
-        let _ = tokio::time::timeout(std::time::Duration::from_millis(20), config.changed()).await;
-    }
+    wait_for_sockets(&proxy).await;
     let address = listening(&proxy);
     let direct = get(address, "/direct").await;
     assert!(direct.starts_with("HTTP/1.1 201 "), "{direct}");
@@ -137,6 +141,29 @@ async fn requests_are_routed_rewritten_and_counted() {
         page.contains("envoy_cluster_upstream_rq_total{cluster_name=\"backend\"} 1"),
         "{page}"
     );
+    proxy.drain(std::time::Duration::from_secs(5)).await;
+}
+
+#[tokio::test]
+async fn a_listener_waits_until_the_names_of_its_clusters_are_resolved() {
+    let (backend, _seen) = upstream().await;
+    let yaml = bootstrap(backend)
+        .replace(
+            "type: STATIC",
+            "type: STRICT_DNS, dns_lookup_family: V4_ONLY",
+        )
+        .replace("type: STRICT_DNS, ", "type: STRICT_DNS\n    ")
+        .replace(
+            &format!("address: {}, port_value: {}", backend.ip(), backend.port()),
+            &format!("address: localhost, port_value: {}", backend.port()),
+        );
+    let proxy = Proxy::start(settings()).expect("started");
+    proxy
+        .apply_bootstrap(bootstrap_from_yaml(&yaml).expect("valid"))
+        .expect("supported");
+    wait_for_sockets(&proxy).await;
+    let answer = get(listening(&proxy), "/thing").await;
+    assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
     proxy.drain(std::time::Duration::from_secs(5)).await;
 }
 

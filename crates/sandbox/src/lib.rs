@@ -6,6 +6,9 @@
 //! [`launch`] turns a planned container into a process, [`network`] and [`dns`] connect them.
 //! Everything that is made on the host carries the sandbox's name ([`names`]) and is found by it
 //! again, so that nothing is left behind even after `kill -9`.
+//!
+//! Namespaces keep the machine tidy; they are no security boundary: a container that runs as root
+//! is root on the machine.
 
 pub mod address;
 pub mod control;

@@ -55,8 +55,18 @@ impl<N: Into<Str>> FromIterator<N> for NameSet {
 /// Keeps one copy of every set of names that is in use.
 #[derive(Debug, Default)]
 pub struct NameInterner {
-    sets: Mutex<HashMap<u64, Vec<Weak<NameSet>>>>,
+    sets: Mutex<Sets>,
 }
+
+#[derive(Debug, Default)]
+struct Sets {
+    by_hash: HashMap<u64, Vec<Weak<NameSet>>>,
+    /// Sets that nobody holds any more are swept when the map has grown to this.
+    sweep_at: usize,
+}
+
+/// The map is not swept below this size.
+const SMALL: usize = 1024;
 
 impl NameInterner {
     /// The shared set that holds exactly `names`.
@@ -67,7 +77,7 @@ impl NameInterner {
         let mut hasher = DefaultHasher::new();
         sorted.hash(&mut hasher);
         let mut sets = self.sets.lock().unwrap_or_else(PoisonError::into_inner);
-        let bucket = sets.entry(hasher.finish()).or_default();
+        let bucket = sets.by_hash.entry(hasher.finish()).or_default();
         bucket.retain(|set| set.strong_count() > 0);
         let known = bucket
             .iter()
@@ -78,8 +88,10 @@ impl NameInterner {
         }
         let set = Arc::new(NameSet(sorted.into_iter().map(Str::from).collect()));
         bucket.push(Arc::downgrade(&set));
-        if sets.len() > 1024 {
-            sets.retain(|_, bucket| bucket.iter().any(|set| set.strong_count() > 0));
+        if sets.by_hash.len() >= sets.sweep_at.max(SMALL) {
+            sets.by_hash
+                .retain(|_, bucket| bucket.iter().any(|set| set.strong_count() > 0));
+            sets.sweep_at = sets.by_hash.len() * 2;
         }
         set
     }

@@ -16,9 +16,10 @@ use tracing::{info, warn};
 use super::{CertificateAuthority, WorkloadCertificate};
 use crate::settings::CertificateSettings;
 
-/// The waits after a failed renewal.
+/// The waits after a failed renewal. The cap is short: without its first certificate a pod is not
+/// ready, and half of a lifetime is left for all later ones.
 const RETRY_BASE: Duration = Duration::from_millis(100);
-const RETRY_CAP: Duration = Duration::from_secs(30);
+const RETRY_CAP: Duration = Duration::from_secs(10);
 /// Files from elsewhere are looked at this often.
 const FILE_INTERVAL: Duration = Duration::from_secs(5);
 

@@ -151,10 +151,15 @@ pub(super) fn read(
             .clone()
             .unwrap_or_else(|| "warning".to_owned()),
         component_log_level: arguments.component_log_level.clone().unwrap_or_default(),
-        termination_drain: environment.duration(
-            "TERMINATION_DRAIN_DURATION_SECONDS",
-            seconds("/terminationDrainDuration", 5),
-        )?,
+        termination_drain: environment
+            .parse(
+                "TERMINATION_DRAIN_DURATION_SECONDS",
+                "a whole number of seconds",
+            )?
+            .map_or_else(
+                || seconds("/terminationDrainDuration", 5),
+                Duration::from_secs,
+            ),
         drain: seconds("/drainDuration", 45),
         delta: environment.flag("ISTIO_DELTA_XDS", true)?,
         exit_on_zero_connections: environment.flag("EXIT_ON_ZERO_ACTIVE_CONNECTIONS", false)?,

@@ -22,6 +22,7 @@ fn an_injected_environment_gives_the_node_id_and_the_identity() {
         ("INSTANCE_IP", "10.0.0.7"),
         ("SERVICE_ACCOUNT", "web"),
         ("TRUST_DOMAIN", "mesh.test"),
+        ("TERMINATION_DRAIN_DURATION_SECONDS", "7"),
         (
             "PROXY_CONFIG",
             "{\"discoveryAddress\":\"cp:15012\",\"concurrency\":1}\n",
@@ -42,7 +43,7 @@ fn an_injected_environment_gives_the_node_id_and_the_identity() {
         "cp:15012"
     );
     assert_eq!(settings.concurrency, 1);
-    assert_eq!(settings.termination_drain, Duration::from_secs(5));
+    assert_eq!(settings.termination_drain, Duration::from_secs(7));
     assert!(settings.discovery.roots.is_some());
     let node = crate::node::Node::new(&settings.node);
     assert!(node.metadata.contains_key("FERROMESH_VERSION"));
@@ -64,6 +65,7 @@ fn proxy_metadata_counts_as_environment_and_the_annotation_is_absent() {
 fn a_bad_value_names_its_variable() {
     for (name, value) in [
         ("INSTANCE_IP", "nowhere"),
+        ("TERMINATION_DRAIN_DURATION_SECONDS", "5s"),
         ("SECRET_TTL", "soon"),
         ("FERROMESH_DATA_PLANE", "nginx"),
         (

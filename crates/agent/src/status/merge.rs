@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
-use axum::http::{HeaderMap, Method, header};
+use axum::http::{Method, header};
 use tracing::debug;
 
 use super::StatusState;
@@ -18,9 +18,8 @@ const APPLICATION_LIMIT: usize = 10 << 20;
 
 /// Content type and text. What cannot be had is left out: a broken application must not hide the
 /// proxy's numbers.
-pub(super) async fn all(state: &StatusState, headers: &HeaderMap) -> (&'static str, String) {
-    let (data_plane, application) =
-        tokio::join!(state.data_plane.metrics(), of_application(state, headers));
+pub(super) async fn all(state: &StatusState) -> (&'static str, String) {
+    let (data_plane, application) = tokio::join!(state.data_plane.metrics(), of_application(state));
     let mut text = state.metrics.render();
     match data_plane {
         Ok(metrics) => append(&mut text, &metrics),
@@ -41,7 +40,7 @@ fn append(text: &mut String, more: &str) {
     }
 }
 
-async fn of_application(state: &StatusState, _headers: &HeaderMap) -> Option<String> {
+async fn of_application(state: &StatusState) -> Option<String> {
     let scrape = state.settings.scrape.as_ref()?;
     let peer = Peer {
         address: SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), scrape.port),

@@ -93,8 +93,8 @@ async fn ready(State(state): State<Arc<StatusState>>) -> Response {
     }
 }
 
-async fn merged(State(state): State<Arc<StatusState>>, headers: HeaderMap) -> Response {
-    let (kind, text) = merge::all(&state, &headers).await;
+async fn merged(State(state): State<Arc<StatusState>>) -> Response {
+    let (kind, text) = merge::all(&state).await;
     ([(header::CONTENT_TYPE, kind)], text).into_response()
 }
 

@@ -13,6 +13,9 @@ pub enum HeadError {
     /// There are more fields than the limit.
     #[error("the head has more fields than the limit")]
     TooManyFields,
+    /// The head did not arrive in the time that the caller gives it.
+    #[error("the head did not arrive in time")]
+    TooSlow,
     /// The head breaks the grammar.
     #[error("the head is malformed: {0}")]
     Malformed(&'static str),
@@ -26,6 +29,7 @@ impl HeadError {
     pub fn status(self) -> u16 {
         match self {
             Self::TooLarge | Self::TooManyFields => 431,
+            Self::TooSlow => 408,
             Self::Malformed(_) | Self::Framing(_) => 400,
         }
     }
@@ -35,6 +39,7 @@ impl HeadError {
         match self {
             Self::TooLarge => "http1.headers_too_large",
             Self::TooManyFields => "http1.too_many_headers",
+            Self::TooSlow => "request_header_timeout",
             Self::Malformed(_) => "http1.codec_error",
             Self::Framing(_) => "http1.invalid_transfer_encoding",
         }

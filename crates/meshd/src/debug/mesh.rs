@@ -9,13 +9,9 @@ use crate::control_plane::ControlPlane;
 /// Every service.
 pub(super) fn services(plane: &ControlPlane) -> Value {
     let snapshot = &plane.cache.current().snapshot;
-    Value::Array(
-        snapshot
-            .services()
-            .iter()
-            .map(|service| of_service(service))
-            .collect(),
-    )
+    let mut all: Vec<_> = snapshot.services().iter().collect();
+    all.sort_by_key(|service| service.key());
+    Value::Array(all.into_iter().map(|service| of_service(service)).collect())
 }
 
 fn of_service(service: &Service) -> Value {

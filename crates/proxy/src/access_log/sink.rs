@@ -37,6 +37,9 @@ struct Shared {
     /// Whether there is something to write.
     dirty: Mutex<bool>,
     wake: Condvar,
+    /// How often all buffers were written out.
+    rounds: Mutex<u64>,
+    written: Condvar,
     closed: AtomicBool,
     dropped: AtomicU64,
 }
@@ -70,6 +73,27 @@ impl LogSink {
             *self.shared.lock_dirty() = true;
             self.shared.wake.notify_one();
         }
+    }
+
+    /// Waits until everything appended before is written, at most for `limit`.
+    pub fn flush(&self, limit: Duration) {
+        let rounds = self
+            .shared
+            .rounds
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        // A round that runs now may have passed our buffer; the one after it has not.
+        let wanted = *rounds + 2;
+        let waiting = |rounds: &mut u64| {
+            *self.shared.lock_dirty() = true;
+            self.shared.wake.notify_one();
+            *rounds < wanted
+        };
+        // Whether it was in time makes no difference to whoever leaves.
+        let _ = self
+            .shared
+            .written
+            .wait_timeout_while(rounds, limit, waiting);
     }
 
     /// How many lines were dropped because the target was too slow.
@@ -125,6 +149,8 @@ impl Shared {
             if let Err(error) = target.flush() {
                 warn!(%error, "access log: could not be flushed");
             }
+            *self.rounds.lock().unwrap_or_else(PoisonError::into_inner) += 1;
+            self.written.notify_all();
             if closed {
                 return;
             }
@@ -160,6 +186,16 @@ pub struct LogSinks {
 }
 
 impl LogSinks {
+    /// Waits until everything appended to any sink is written, at most for `limit` each.
+    pub fn flush(&self, limit: Duration) {
+        let by_path = self.by_path.lock().unwrap_or_else(PoisonError::into_inner);
+        let open: Vec<_> = by_path.values().filter_map(Weak::upgrade).collect();
+        drop(by_path);
+        for sink in open {
+            sink.flush(limit);
+        }
+    }
+
     /// The sink for `path`; `/dev/stdout`, `/dev/stderr` and `/dev/null` are known by name.
     pub fn open(&self, path: &Path) -> io::Result<Arc<LogSink>> {
         let mut by_path = self.by_path.lock().unwrap_or_else(PoisonError::into_inner);
@@ -182,6 +218,17 @@ impl LogSinks {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_flush_waits_for_the_file() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("access.log");
+        let sinks = LogSinks::default();
+        let sink = sinks.open(&path).expect("opened");
+        sink.append(|line| line.push_str("line\n"));
+        sinks.flush(Duration::from_secs(10));
+        assert_eq!(std::fs::read_to_string(&path).expect("there"), "line\n");
+    }
 
     #[test]
     fn every_line_is_in_the_file_when_the_sink_is_gone() {

@@ -63,8 +63,29 @@ pub(super) struct Ends<'e, 'd> {
 }
 
 impl Ends<'_, '_> {
+    /// Sends what is there of the request. An error: the client is gone.
+    fn poll_upload(
+        &mut self,
+        cx: &mut Context<'_>,
+        upload: &mut Upload,
+        upstream: &mut Upstream,
+    ) -> Result<(), Failure> {
+        let before = self.body.received;
+        let sent = upload.poll(cx, self.body, self.downstream, upstream);
+        if self.body.received > before {
+            self.deadlines.moved();
+        }
+        match sent {
+            Poll::Ready(Err(_)) => Err(Failure::Gone),
+            _ => Ok(()),
+        }
+    }
+
     /// What can end a wait for the endpoint: a deadline, or the client leaving.
     pub(super) fn poll_interrupted(&mut self, cx: &mut Context<'_>) -> Poll<Failure> {
+        if let Some(completed) = self.body.completed {
+            self.deadlines.request_complete(completed);
+        }
         if let Poll::Ready(expired) = self.deadlines.poll(cx) {
             return Poll::Ready(Failure::Expired(expired));
         }
@@ -209,11 +230,8 @@ impl Exchange<'_> {
         let method = self.head.method.clone();
         poll_fn(|cx| {
             // A tunnel's bytes wait for the answer that opens it.
-            if !tunnel {
-                let sent = upload.poll(cx, ends.body, ends.downstream, upstream);
-                if let Poll::Ready(Err(_)) = sent {
-                    return Poll::Ready(Err(Failure::Gone));
-                }
+            if !tunnel && let Err(failure) = ends.poll_upload(cx, upload, upstream) {
+                return Poll::Ready(Err(failure));
             }
             if let Poll::Ready(Err(_)) = upstream.poll_flush(cx) {
                 // The endpoint may have answered before it closed; its answer tells.
@@ -251,11 +269,8 @@ impl Exchange<'_> {
         let mut answered = false;
         let outcome = &mut self.outcome;
         poll_fn(|cx| {
-            if !upload.done && !upload.broken {
-                let sent = upload.poll(cx, ends.body, ends.downstream, upstream);
-                if let Poll::Ready(Err(_)) = sent {
-                    return Poll::Ready(Err(Failure::Gone));
-                }
+            if let Err(failure) = ends.poll_upload(cx, upload, upstream) {
+                return Poll::Ready(Err(failure));
             }
             // The endpoint may stop reading and still send the answer to its end.
             let _ = upstream.poll_flush(cx);

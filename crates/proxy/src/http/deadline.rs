@@ -27,7 +27,9 @@ pub(super) enum Expired {
 /// The deadlines.
 #[derive(Debug, Default)]
 pub(super) struct Deadlines {
-    pub(super) request: Option<Instant>,
+    /// Time for the answer, counted from the complete request.
+    pub(super) request_limit: Option<Duration>,
+    request: Option<Instant>,
     pub(super) per_try: Option<Instant>,
     pub(super) upload: Option<Instant>,
     pub(super) stream: Option<Instant>,
@@ -39,6 +41,14 @@ impl Deadlines {
     /// Nothing may be still for longer than `limit`, from now on.
     pub(super) fn set_idle(&mut self, limit: Option<Duration>, now: Instant) {
         self.idle = limit.map(|limit| (limit, now));
+    }
+
+    /// The request is complete since `completed`: its limit begins.
+    pub(super) fn request_complete(&mut self, completed: Instant) {
+        if self.request.is_none() {
+            self.request = self.request_limit.map(|limit| completed + limit);
+        }
+        self.upload = None;
     }
 
     /// Something moved. Reads the clock only where it matters.

@@ -1,6 +1,7 @@
 //! Edits of a request on its way upstream.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use ferromesh_http::ResponseHead;
 use ferromesh_route::action::Forward;
@@ -17,6 +18,7 @@ impl Exchange<'_> {
         forward: &Forward,
         matched: usize,
         weighted_host: Option<&str>,
+        limit: Option<Duration>,
     ) {
         let config = Arc::clone(&self.config);
         let (route, host) = (self.route.clone(), self.virtual_host.clone());
@@ -50,7 +52,7 @@ impl Exchange<'_> {
             self.head.headers.remove(name);
         }
         if !self.manager.router.suppress_envoy_headers
-            && let Some(limit) = self.request_timeout(forward)
+            && let Some(limit) = limit
         {
             let millis = limit.as_millis().to_string();
             self.head

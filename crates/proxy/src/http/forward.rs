@@ -62,9 +62,18 @@ impl Exchange<'_> {
         let policy = forward.retry.as_ref();
         let policy = policy.or_else(|| host.as_ref().and_then(|host| host.retry.as_ref()));
         let retries = Retries::new(policy, &self.head);
+        if !retries.is_possible() && !is_idempotent(&self.head.method) {
+            // There will be one try: nothing has to be kept for another.
+            body.forget();
+        }
         let mut deadlines = self.deadlines(forward, body);
         let hash = self.hash(forward, &cluster);
-        self.edit_request(forward, matched, weighted_host.as_deref());
+        self.edit_request(
+            forward,
+            matched,
+            weighted_host.as_deref(),
+            deadlines.request_limit,
+        );
         if self.answer_expectation(downstream).is_err() {
             return End::Gone;
         }
@@ -169,12 +178,6 @@ impl Exchange<'_> {
         cluster.stats.upstream_rq_total().inc();
         retries.previous.push(endpoint.address.clone());
         ends.deadlines.per_try = retries.per_try_timeout().map(|limit| now + limit);
-        if let Some(limit) = self.request_timeout(forward)
-            && ends.deadlines.request.is_none()
-            && ends.body.is_complete()
-        {
-            ends.deadlines.request = Some(now + limit);
-        }
         let count = self.virtual_host.as_ref();
         if count.is_some_and(|host| host.request_attempt_count) {
             let attempts = self.outcome.attempts.to_string();

@@ -145,10 +145,10 @@ impl LocalReply {
 
 /// The answer to a head that cannot be read.
 pub(crate) fn refuse_head(error: HeadError) -> LocalReply {
-    let body = if error.status() == 431 {
-        "Request Header Fields Too Large"
-    } else {
-        "Bad Request"
+    let body = match error.status() {
+        431 => "Request Header Fields Too Large",
+        408 => "request header timeout",
+        _ => "Bad Request",
     };
     LocalReply::new(error.status(), body, error.details())
         .flagged(ResponseFlags::DOWNSTREAM_PROTOCOL_ERROR)

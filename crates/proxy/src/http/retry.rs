@@ -14,6 +14,7 @@ use crate::upstream::ResetReason;
 #[derive(Debug, Default)]
 pub(super) struct Retries {
     policy: Option<RetryPolicy>,
+    per_try_timeout: Option<Duration>,
     /// Retries made so far.
     pub(super) made: u32,
     /// Endpoints that were tried.
@@ -45,6 +46,10 @@ impl Retries {
             .fold(RetryOn::default(), |all, one| all | one);
         let most = head.headers.text("x-envoy-max-retries");
         let most = most.and_then(|most| most.parse().ok());
+        let per_try = head.headers.text("x-envoy-upstream-rq-per-try-timeout-ms");
+        let per_try = per_try.and_then(|millis| millis.parse().ok());
+        let per_try = per_try.map(Duration::from_millis);
+        let per_try_timeout = per_try.or(policy.and_then(|policy| policy.per_try_timeout));
         let mut policy = match policy {
             Some(policy) => Some(policy.clone()),
             None if asked.is_empty() => None,
@@ -64,6 +69,7 @@ impl Retries {
         }
         Self {
             policy: policy.filter(|policy| policy.retries > 0),
+            per_try_timeout: per_try_timeout.filter(|limit| !limit.is_zero()),
             ..Self::default()
         }
     }
@@ -77,7 +83,7 @@ impl Retries {
 
     /// Time for one try.
     pub(super) fn per_try_timeout(&self) -> Option<Duration> {
-        self.policy.as_ref()?.per_try_timeout
+        self.per_try_timeout
     }
 
     /// Endpoints to avoid, and how often to pick again.

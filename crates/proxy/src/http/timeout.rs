@@ -14,6 +14,7 @@ impl Exchange<'_> {
         let timeouts = &self.manager.timeouts;
         let now = self.started;
         let mut deadlines = Deadlines::default();
+        deadlines.request_limit = self.request_timeout(forward);
         let idle = forward.timeouts.idle.unwrap_or(timeouts.stream_idle);
         deadlines.set_idle(idle, now);
         let stream = forward.timeouts.max_stream_duration;
@@ -26,7 +27,7 @@ impl Exchange<'_> {
     }
 
     /// The route's timeout, or what an internal header or `grpc-timeout` asks for.
-    pub(super) fn request_timeout(&self, forward: &Forward) -> Option<Duration> {
+    fn request_timeout(&self, forward: &Forward) -> Option<Duration> {
         if let Some(most) = forward.timeouts.grpc_timeout_max
             && self.grpc
             && let Some(asked) = self

@@ -1,6 +1,9 @@
 //! The listener filters: they look at the first bytes, which stay in front of the connection.
 
-use bytes::BytesMut;
+use std::net::SocketAddr;
+
+use bytes::{Buf, BytesMut};
+use ferromesh_net::{ProxyHeader, parse_proxy_header};
 use ferromesh_tls::{ClientHello, Inspected, inspect_client_hello};
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
@@ -21,6 +24,8 @@ pub(super) struct Findings {
     pub(super) hello: Option<ClientHello>,
     /// The HTTP version, when a request line or preface was seen.
     pub(super) http: Option<HttpKind>,
+    /// Source and destination that a PROXY protocol header named; it was taken off the bytes.
+    pub(super) proxied: Option<(SocketAddr, SocketAddr)>,
 }
 
 /// Why a connection is not served.
@@ -30,12 +35,22 @@ pub(super) enum Refused {
     Closed,
     /// The time of the listener filters is over.
     Timeout,
+    /// The PROXY protocol header is missing or wrong.
+    ProxyHeader,
 }
 
 /// Which inspectors have yet to decide.
 struct Pending {
+    /// Whether connections without the header are accepted.
+    proxy: Option<bool>,
     tls: bool,
     http: bool,
+}
+
+impl Pending {
+    fn is_over(&self) -> bool {
+        self.proxy.is_none() && !self.tls && !self.http
+    }
 }
 
 /// Reads and looks until every inspector that runs for `port` has decided.
@@ -48,12 +63,19 @@ pub(super) async fn inspect(
         let mut filters = listener.listener_filters.iter();
         filters.any(|filter| filter.kind == kind && filter.runs_for(port))
     };
+    let proxy = listener.listener_filters.iter().find_map(|filter| {
+        let ListenerFilterKind::ProxyProtocol { allow_without } = filter.kind else {
+            return None;
+        };
+        filter.runs_for(port).then_some(allow_without)
+    });
     let mut pending = Pending {
+        proxy,
         tls: runs(ListenerFilterKind::TlsInspector),
         http: runs(ListenerFilterKind::HttpInspector),
     };
     let mut findings = Findings::default();
-    if !pending.tls && !pending.http {
+    if pending.is_over() {
         return Ok(findings);
     }
     let look = look(stream, &mut pending, &mut findings);
@@ -89,25 +111,35 @@ async fn look(
             }
             return Ok(());
         }
-        decide(pending, findings);
-        if (!pending.tls && !pending.http) || findings.early.len() >= MOST_BYTES {
+        decide(pending, findings)?;
+        if pending.is_over() || findings.early.len() >= MOST_BYTES {
             return Ok(());
         }
     }
 }
 
-fn decide(pending: &mut Pending, findings: &mut Findings) {
+fn decide(pending: &mut Pending, findings: &mut Findings) -> Result<(), Refused> {
+    if let Some(allow_without) = pending.proxy {
+        match parse_proxy_header(&findings.early) {
+            ProxyHeader::Incomplete => return Ok(()),
+            ProxyHeader::Absent if allow_without => {}
+            ProxyHeader::Absent | ProxyHeader::Invalid => return Err(Refused::ProxyHeader),
+            ProxyHeader::Present { length, addresses } => {
+                findings.early.advance(length);
+                findings.proxied = addresses;
+            }
+        }
+        pending.proxy = None;
+    }
     if pending.tls {
         match inspect_client_hello(&findings.early) {
-            Inspected::Incomplete => return,
+            Inspected::Incomplete => return Ok(()),
             Inspected::NotTls => pending.tls = false,
             Inspected::Tls(hello) => {
                 findings.hello = Some(hello);
                 // Inside TLS there is nothing to see for the other inspector.
-                *pending = Pending {
-                    tls: false,
-                    http: false,
-                };
+                pending.tls = false;
+                pending.http = false;
             }
         }
     }
@@ -121,4 +153,5 @@ fn decide(pending: &mut Pending, findings: &mut Findings) {
             }
         }
     }
+    Ok(())
 }

@@ -45,8 +45,11 @@ pub(crate) async fn serve(
         Ok(findings) => findings,
         Err(Refused::Timeout) => return stats.downstream_pre_cx_timeout().inc(),
         Err(Refused::Closed) => return stats.downstream_listener_filter_remote_close().inc(),
+        Err(Refused::ProxyHeader) => return stats.downstream_listener_filter_error().inc(),
     };
-    let Some(chain) = find_chain(&listener, &findings, destination, peer) else {
+    let direct = peer;
+    let (peer, destination) = findings.proxied.unwrap_or((peer, destination));
+    let Some(chain) = find_chain(&listener, &findings, destination, (peer, direct)) else {
         stats.no_filter_chain_match().inc();
         return log_unmatched(&listener, destination, peer, &findings);
     };
@@ -102,7 +105,7 @@ fn find_chain(
     listener: &Listener,
     findings: &Findings,
     destination: SocketAddr,
-    peer: SocketAddr,
+    (peer, direct): (SocketAddr, SocketAddr),
 ) -> Option<Arc<FilterChain>> {
     let offered: Vec<&str> = match (&findings.hello, findings.http) {
         (Some(hello), _) => hello.alpn.iter().map(Str::as_str).collect(),
@@ -120,7 +123,7 @@ fn find_chain(
         transport_protocol: if hello.is_some() { "tls" } else { "raw_buffer" },
         application_protocols: &offered,
         source: Some(peer),
-        direct_source: Some(peer),
+        direct_source: Some(direct),
     };
     listener.chains.find(&view).cloned()
 }

@@ -6,14 +6,15 @@ use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::Poll;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use bytes::BytesMut;
-use ferromesh_http::http1::{self, ConnectionError, IncomingRequest, Limits};
+use ferromesh_http::http1::{self, ConnectionError, HeadError, IncomingRequest, Limits};
 use ferromesh_http::http2::{self, ServerStream, Settings};
 use ferromesh_http::{Framing, RequestHead, ResponseHead, Version};
 use tokio::io::AsyncReadExt;
 
+use crate::access_log::{LogRecord, log_all};
 use crate::compiled::{Codec, HttpManager};
 use crate::http::{Downstream, Http1Side, refuse_head, run};
 use crate::listener::{Connection, HttpKind, inspect_http};
@@ -185,24 +186,53 @@ async fn next_request(
     match result {
         Some(Ok(request)) => request,
         Some(Err(ConnectionError::Head(error))) => {
-            manager.stats.downstream_cx_protocol_error().inc();
-            manager.stats.downstream_rq_total().inc();
-            manager.stats.completed(error.status());
-            let reply = refuse_head(error);
-            let mut head = ResponseHead::new(reply.status);
-            head.headers.append("content-type", "text/plain");
-            head.headers.append("date", worker.date());
-            head.headers.append("server", manager.server_name.as_str());
-            let body = reply.body.into_owned();
-            let framing = Framing::Length(body.len() as u64);
-            side.connection.send_response(&head, framing, true);
-            side.connection.send_data(body.into());
-            side.connection.send_end(None);
-            let _ = poll_fn(|cx| side.connection.poll_flush(cx)).await;
+            refuse(connection, manager, worker, side, error).await;
             None
         }
         Some(Err(_)) | None => None,
     }
+}
+
+/// Answers a head that cannot be read; the connection ends after it.
+async fn refuse(
+    connection: &Connection,
+    manager: &HttpManager,
+    worker: &Worker,
+    side: &mut Http1Side,
+    error: HeadError,
+) {
+    let stats = &manager.stats;
+    stats.downstream_cx_protocol_error().inc();
+    stats.downstream_rq_total().inc();
+    stats.completed(error.status());
+    let reply = refuse_head(error);
+    let mut head = ResponseHead::new(reply.status);
+    head.headers.append("content-type", "text/plain");
+    head.headers.append("date", worker.date());
+    head.headers.append("server", manager.server_name.as_str());
+    let record = LogRecord {
+        start: Some(SystemTime::now()),
+        protocol: Version::Http11.as_str(),
+        status: reply.status,
+        status_details: &reply.details,
+        flags: reply.flags,
+        bytes_sent: reply.body.len() as u64,
+        downstream_local: Some(connection.destination),
+        downstream_remote: Some(connection.peer),
+        downstream_direct_remote: Some(connection.peer),
+        server_name: &connection.server_name,
+        filter_chain: &connection.chain.name,
+        connection_id: connection.id,
+        ..LogRecord::default()
+    };
+    log_all(&manager.access_logs, &record);
+    let body = reply.body.into_owned();
+    let framing = Framing::Length(body.len() as u64);
+    side.connection.send_response(&head, framing, true);
+    side.connection.send_data(body.into());
+    side.connection.send_end(None);
+    // A client that does not read the refusal is its own concern.
+    let _ = poll_fn(|cx| side.connection.poll_flush(cx)).await;
 }
 
 type Incoming = Result<Option<IncomingRequest>, ConnectionError>;
@@ -216,9 +246,20 @@ async fn wait_for_request(
     side.connection.release_buffers();
     let begun = Instant::now();
     let mut closing = pin!(drained_or_idle(connection, idle));
+    let mut head_due: Option<std::pin::Pin<Box<tokio::time::Sleep>>> = None;
     let result = poll_fn(|cx| {
         if let Poll::Ready(result) = side.connection.poll_request(cx) {
             return Poll::Ready(Some(result));
+        }
+        // From its first byte on, a head may take only so long.
+        if let Some(limit) = manager.timeouts.request_headers
+            && side.connection.has_unread()
+        {
+            let due = head_due.get_or_insert_with(|| Box::pin(tokio::time::sleep(limit)));
+            if due.as_mut().poll(cx).is_ready() {
+                manager.stats.downstream_rq_header_timeout().inc();
+                return Poll::Ready(Some(Err(ConnectionError::Head(HeadError::TooSlow))));
+            }
         }
         closing.as_mut().poll(cx).map(|()| None)
     })

@@ -35,6 +35,9 @@ use crate::stats::groups::ControlStats;
 use crate::worker::{SocketState, StartError, WorkerSettings, Workers};
 use crate::xds::{Compiler, Refusal};
 
+/// How long the end waits for access logs to be written.
+const FLUSH: Duration = Duration::from_secs(1);
+
 /// How often waiting config and unused destinations are looked at.
 const TICK: Duration = Duration::from_secs(1);
 
@@ -215,6 +218,9 @@ impl ProxyHandle {
         if let Some(workers) = workers {
             workers.drain(limit).await;
         }
+        let sinks = Arc::clone(&self.shared.compiler.sinks);
+        // A panic there would be reported by its thread; the logs are then as they are.
+        let _ = tokio::task::spawn_blocking(move || sinks.flush(FLUSH)).await;
     }
 
     /// Resolves when somebody asked the admin interface to end the process.
@@ -243,6 +249,7 @@ impl ProxyHandle {
                 _ = tick.tick() => {},
             }
             let mut live = lock(&self.shared.live);
+            live.refresh_secret_files();
             if live.is_waiting() {
                 live.settle(Instant::now());
             }

@@ -8,7 +8,7 @@ use tokio::sync::mpsc;
 use tracing::{info, warn};
 
 use super::{ProxyHandle, lock};
-use crate::snapshot::Verdict;
+use crate::snapshot::{Verdict, names_others};
 
 impl ProxyHandle {
     /// Subscribes to clusters and listeners and follows the stream until its events end. Types that
@@ -56,8 +56,12 @@ impl ProxyHandle {
         }
         let mut live = lock(&self.shared.live);
         let verdict = live.apply(update, Instant::now());
-        let subscriptions = live.subscribe();
-        self.resolve(&live);
+        let subscriptions = if names_others(&update.type_url) {
+            self.resolve(&live);
+            live.subscribe()
+        } else {
+            Vec::new()
+        };
         let seen = live.has_seen(type_url::CLUSTER) && live.has_seen(type_url::LISTENER);
         drop(live);
         if seen {

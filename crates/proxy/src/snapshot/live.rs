@@ -12,6 +12,7 @@ use ferromesh_types::Str;
 use ferromesh_xds::client::{NamedResource, TypeUpdate};
 use tracing::{info, warn};
 
+use super::file_secrets::FileSecrets;
 use super::slot::{Received, Rejected, Slot, Versioned};
 use super::subscriptions::Subscriptions;
 use crate::compiled::{Cluster, Config, Listener};
@@ -29,6 +30,7 @@ pub struct Live {
     pub(super) assignments: HashMap<Str, Received>,
     /// Secrets that came over the aggregated stream.
     pub(super) secrets: BTreeMap<Str, Received>,
+    pub(super) file_secrets: FileSecrets,
     pub(super) subscriptions: Subscriptions,
     pub(super) publisher: Publisher<Config>,
     /// Versions of the last update by type, for the config dump.
@@ -62,6 +64,7 @@ impl Live {
             routes: BTreeMap::new(),
             assignments: HashMap::new(),
             secrets: BTreeMap::new(),
+            file_secrets: FileSecrets::default(),
             subscriptions: Subscriptions::default(),
             publisher: Publisher::new(Config::default()),
             versions: HashMap::new(),
@@ -129,7 +132,13 @@ impl Live {
         self.versions
             .insert(update.type_url.clone(), Str::from(&update.version));
         self.seen.insert(update.type_url.clone());
-        self.settle(now);
+        if names_others(&update.type_url) {
+            self.follow_secret_files();
+        }
+        // Endpoints alone, the most frequent change, leave everything else as it is.
+        if update.type_url != type_url::ENDPOINT || self.is_waiting() {
+            self.settle(now);
+        }
         verdict
     }
 
@@ -168,24 +177,24 @@ impl Live {
         }
         let compiler = &self.compiler;
         let compiled = decode(&received.body).and_then(|message| cds::compile(message, compiler));
-        store(slot, received, compiled, now)?;
+        store(&name, slot, received, compiled, now)?;
         // A removed cluster that is back stays on its way out until the new one is warm.
         self.fill_from_assignment(&name);
         Ok(())
     }
 
     fn listener(&mut self, name: Str, received: Received, now: Instant) -> Result<(), Refusal> {
-        let slot = self.listeners.entry(name).or_default();
+        let slot = self.listeners.entry(name.clone()).or_default();
         if slot.is_repeated(&received) {
             return Ok(());
         }
         let compiler = &self.compiler;
         let compiled = decode(&received.body).and_then(|message| lds::compile(message, compiler));
-        store(slot, received, compiled, now)
+        store(&name, slot, received, compiled, now)
     }
 
     fn route(&mut self, name: Str, received: Received, now: Instant) -> Result<(), Refusal> {
-        let slot = self.routes.entry(name).or_default();
+        let slot = self.routes.entry(name.clone()).or_default();
         if slot.is_repeated(&received) {
             return Ok(());
         }
@@ -197,7 +206,7 @@ impl Live {
                 ads_secrets: Vec::new(),
                 notices: Vec::new(),
             });
-        store(slot, received, compiled, now)
+        store(&name, slot, received, compiled, now)
     }
 
     fn secret(&mut self, name: Str, received: Received) -> Result<(), Refusal> {
@@ -210,17 +219,27 @@ impl Live {
     /// Adds a cluster of the bootstrap.
     pub(crate) fn add_static_cluster(&mut self, cluster: Compiled<Cluster>, body: Any) {
         let name = cluster.value.name.clone();
-        let slot = self.clusters.entry(name).or_default();
+        let slot = self.clusters.entry(name.clone()).or_default();
         slot.is_static = true;
-        slot.warming = Some(versioned(cluster, received_now(body), Instant::now()));
+        slot.warming = Some(versioned(
+            &name,
+            cluster,
+            received_now(body),
+            Instant::now(),
+        ));
     }
 
     /// Adds a listener of the bootstrap.
     pub(crate) fn add_static_listener(&mut self, listener: Compiled<Listener>, body: Any) {
         let name = listener.value.name.clone();
-        let slot = self.listeners.entry(name).or_default();
+        let slot = self.listeners.entry(name.clone()).or_default();
         slot.is_static = true;
-        slot.warming = Some(versioned(listener, received_now(body), Instant::now()));
+        slot.warming = Some(versioned(
+            &name,
+            listener,
+            received_now(body),
+            Instant::now(),
+        ));
     }
 
     fn remove_absent(&mut self, update: &TypeUpdate, now: Instant) {
@@ -273,6 +292,11 @@ impl Live {
     }
 }
 
+/// Whether resources of that type name resources of other types.
+pub(crate) fn names_others(kind: &str) -> bool {
+    kind == type_url::CLUSTER || kind == type_url::LISTENER
+}
+
 fn dynamic<T>(slots: &BTreeMap<Str, Slot<T>>) -> impl Iterator<Item = &Str> {
     slots
         .iter()
@@ -295,9 +319,14 @@ where
     any::unpack(body).map_err(Refusal::from)
 }
 
-fn versioned<T>(compiled: Compiled<T>, received: Received, now: Instant) -> Versioned<T> {
+fn versioned<T>(
+    name: &str,
+    compiled: Compiled<T>,
+    received: Received,
+    now: Instant,
+) -> Versioned<T> {
     for notice in &compiled.notices {
-        warn!(version = %received.version, "{notice}");
+        warn!(resource = name, "{notice}");
     }
     Versioned {
         value: Arc::new(compiled.value),
@@ -309,6 +338,7 @@ fn versioned<T>(compiled: Compiled<T>, received: Received, now: Instant) -> Vers
 
 /// Notes a new version as warming, or why it was refused.
 fn store<T>(
+    name: &str,
     slot: &mut Slot<T>,
     received: Received,
     compiled: Result<Compiled<T>, Refusal>,
@@ -317,7 +347,7 @@ fn store<T>(
     match compiled {
         Ok(compiled) => {
             slot.rejected = None;
-            slot.warming = Some(versioned(compiled, received, now));
+            slot.warming = Some(versioned(name, compiled, received, now));
             Ok(())
         }
         Err(refusal) => {

@@ -10,6 +10,7 @@
 //! * A removed cluster stays while something in force still names it, for a bounded time.
 
 mod assignments;
+mod file_secrets;
 mod live;
 mod slot;
 mod subscriptions;
@@ -17,6 +18,7 @@ mod subscriptions;
 mod tests;
 mod warming;
 
+pub(crate) use live::names_others;
 pub use live::{Live, Verdict};
 pub use slot::{Received, Rejected, Slot, Versioned};
 pub use subscriptions::Subscriptions;

@@ -197,6 +197,32 @@ fn a_bad_resource_leaves_its_last_good_version_and_the_others() {
 }
 
 #[test]
+fn numbers_that_would_eat_the_memory_are_refused() {
+    let mut live = live();
+    let now = Instant::now();
+    let maglev = json!({"name": "m", "lbPolicy": "MAGLEV",
+        "maglevLbConfig": {"tableSize": "1000000000000"}});
+    let detail = send(
+        &mut live,
+        type_url::CLUSTER,
+        &[maglev, eds_cluster("a")],
+        now,
+    );
+    let detail = detail.expect("a refusal");
+    assert!(
+        detail.starts_with("cluster m: maglev_lb_config.table_size"),
+        "{detail}"
+    );
+    let mut far = endpoints("a", &["10.0.0.1"]);
+    far["endpoints"][0]["priority"] = json!(4_000_000_000_u32);
+    let detail = send(&mut live, type_url::ENDPOINT, &[far], now).expect("a refusal");
+    assert!(
+        detail.starts_with("endpoints a: endpoints[0].priority"),
+        "{detail}"
+    );
+}
+
+#[test]
 fn a_removed_cluster_stays_while_a_route_names_it() {
     let mut live = live();
     let now = Instant::now();
@@ -245,4 +271,47 @@ fn a_cluster_waits_for_its_secrets() {
         .set("kubernetes://ca", Secret::default());
     live.settle(now);
     assert_eq!(live.published().current().clusters.len(), 1);
+}
+
+#[test]
+fn damaged_resources_never_stop_the_proxy_nor_change_the_others() {
+    let mut random = fastrand::Rng::with_seed(11);
+    let now = Instant::now();
+    let mut live = live();
+    send(&mut live, type_url::LISTENER, &[http_listener()], now);
+    live.subscribe();
+    send(&mut live, type_url::ROUTE, &[routes("a")], now);
+    let kept = live.published().current().listeners.named("l").cloned();
+    let mut other = http_listener();
+    other["name"] = json!("damaged");
+    let seeds = [
+        (type_url::LISTENER, resource(type_url::LISTENER, &other)),
+        (
+            type_url::CLUSTER,
+            resource(type_url::CLUSTER, &eds_cluster("c")),
+        ),
+        (
+            type_url::ENDPOINT,
+            resource(type_url::ENDPOINT, &endpoints("c", &["10.0.0.1"])),
+        ),
+    ];
+    for _ in 0..3000 {
+        let (kind, seed) = &seeds[random.usize(0..seeds.len())];
+        let mut damaged = seed.clone();
+        for _ in 0..random.usize(1..4) {
+            let at = random.usize(0..damaged.body.value.len());
+            damaged.body.value[at] = random.u8(..);
+        }
+        let update = TypeUpdate {
+            type_url: (*kind).to_owned(),
+            resources: vec![damaged],
+            ..TypeUpdate::default()
+        };
+        live.apply(&update, now);
+    }
+    let after = live.published().current().listeners.named("l").cloned();
+    assert!(Arc::ptr_eq(
+        &kept.expect("there"),
+        &after.expect("still there")
+    ));
 }

@@ -1,6 +1,6 @@
 //! What is ready, and the publication of it.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -54,6 +54,22 @@ impl Live {
         let slots = self.clusters.values().flat_map(Slot::versions);
         let retiring = self.retiring.values().map(|(cluster, _)| cluster);
         slots.map(|version| &version.value).chain(retiring)
+    }
+
+    /// Reads secrets that are files, where accepted config names such.
+    pub(crate) fn follow_secret_files(&mut self) {
+        let clusters = self.clusters.values().flat_map(Slot::versions);
+        let listeners = self.listeners.values().flat_map(Slot::versions);
+        let of_clusters = clusters.flat_map(|version| version.value.secrets());
+        let of_listeners = listeners.flat_map(|version| version.value.secrets.clone());
+        let names: BTreeSet<Str> = of_clusters.chain(of_listeners).collect();
+        self.file_secrets.follow(names.iter());
+        self.refresh_secret_files();
+    }
+
+    /// Reads again what has changed of the secrets that are files.
+    pub fn refresh_secret_files(&mut self) {
+        self.file_secrets.refresh(&self.compiler.secrets);
     }
 
     fn settle_clusters(&mut self) -> bool {
@@ -116,7 +132,7 @@ impl Live {
                     .iter()
                     .all(|name| secrets.find(name).is_some())
                     && listener.route_names.iter().all(has_routes)
-                    && (late || !tcp_clusters(listener).any(|name| cold.contains(name)))
+                    && (late || !own_clusters(listener).any(|name| cold.contains(name)))
             });
             if ready {
                 changed |= slot.promote();
@@ -140,8 +156,7 @@ impl Live {
             named.extend(table.value.cluster_names());
         }
         for listener in listeners {
-            named.extend(tcp_clusters(&listener.value));
-            named.extend(inline_clusters(&listener.value));
+            named.extend(own_clusters(&listener.value));
         }
         let before = self.retiring.len();
         self.retiring.retain(|name, (_, since)| {
@@ -200,6 +215,11 @@ impl Live {
         );
         self.publisher.publish(Arc::new(config));
     }
+}
+
+/// Clusters that the listener itself names, rather than its route tables.
+fn own_clusters(listener: &Listener) -> impl Iterator<Item = &Str> {
+    tcp_clusters(listener).chain(inline_clusters(listener))
 }
 
 fn tcp_clusters(listener: &Listener) -> impl Iterator<Item = &Str> {

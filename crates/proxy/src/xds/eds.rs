@@ -82,6 +82,7 @@ impl Builder<'_> {
     fn locality(&mut self, mut group: pb::LocalityLbEndpoints) -> Result<(), Refusal> {
         let place = locality(group.locality.take());
         let priority = take(&mut group.priority);
+        check_priority(priority)?;
         let weight = number(group.load_balancing_weight.take()).unwrap_or(0);
         *self
             .locality_weights
@@ -131,6 +132,16 @@ impl Builder<'_> {
         nothing_left(&host).at("endpoint")?;
         nothing_left(&value)
     }
+}
+
+/// Envoy's bound; each priority below the highest takes a place of its own.
+fn check_priority(priority: u32) -> Result<(), Refusal> {
+    const HIGHEST: u32 = 128;
+    if priority > HIGHEST {
+        let reason = format!("{priority} is above {HIGHEST}");
+        return Err(Refusal::field("priority", reason));
+    }
+    Ok(())
 }
 
 fn host(identifier: Option<HostIdentifier>) -> Result<pb::Endpoint, Refusal> {
@@ -196,6 +207,7 @@ pub(super) fn dns(
 }
 
 fn dns_locality(group: pb::LocalityLbEndpoints, hosts: &mut Vec<DnsHost>) -> Result<(), Refusal> {
+    check_priority(group.priority)?;
     let place = locality(group.locality);
     let locality_weight = number(group.load_balancing_weight).unwrap_or(0);
     for (index, mut each) in group.lb_endpoints.into_iter().enumerate() {

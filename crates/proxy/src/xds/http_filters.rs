@@ -66,8 +66,7 @@ fn http_filter(filter: pb::HttpFilter) -> Result<Kind, Refusal> {
             result => result,
         },
         Some(ConfigType::ConfigDiscovery(_)) => {
-            let reason = "extension configs by discovery are not supported";
-            Err(Refusal::field("config_discovery", reason))
+            Err(Refusal::field("config_discovery", "is not supported"))
         }
         // Configs of older times give the router by name alone (D9).
         None if matches!(

@@ -106,6 +106,12 @@ fn addresses(value: &mut pb::Listener) -> Result<Vec<Address>, Refusal> {
         let found = address(additional.address.as_ref()).at("address");
         out.push(found.at_index("additional_addresses", index)?);
     }
+    if out.iter().any(|address| address.ip().is_none()) {
+        return Err(Refusal::field(
+            "address",
+            "listening on a Unix socket is not supported; use an IP address and a port",
+        ));
+    }
     Ok(out)
 }
 

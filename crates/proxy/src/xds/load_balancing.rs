@@ -8,6 +8,9 @@ use super::fields::number;
 use super::refusal::Refusal;
 use crate::cluster::{LbPolicy, SetSettings};
 
+/// Envoy's bound of a Maglev table.
+const MAX_MAGLEV: u64 = 5_000_011;
+
 /// Takes the policy out of a cluster; the settings of ORIGINAL_DST stay for its discovery.
 pub(super) fn policy(
     value: &mut pb::Cluster,
@@ -46,6 +49,12 @@ pub(super) fn policy(
             return Err(Refusal::field("load_balancing_policy", "is not supported"));
         }
     };
+    if let LbPolicy::Maglev { table_size } = policy
+        && table_size > MAX_MAGLEV
+    {
+        let reason = format!("{table_size} is above {MAX_MAGLEV}");
+        return Err(Refusal::field("maglev_lb_config.table_size", reason));
+    }
     value.lb_policy = 0;
     let slow_start = match &config {
         Some(detail::LbConfig::LeastRequestLbConfig(config)) => config.slow_start_config.is_some(),

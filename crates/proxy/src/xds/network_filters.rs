@@ -11,6 +11,7 @@ use std::time::Duration;
 use ferromesh_proto::envoy::config::listener::v3::Filter;
 use ferromesh_proto::envoy::config::listener::v3::filter::ConfigType;
 use ferromesh_proto::envoy::extensions::filters::network::direct_response::v3::Config as Direct;
+use ferromesh_proto::envoy::extensions::filters::network::mongo_proxy::v3::MongoProxy;
 use ferromesh_proto::envoy::extensions::filters::network::tcp_proxy::v3 as tcp;
 use ferromesh_proto::envoy::r#type::v3::hash_policy::PolicySpecifier;
 use ferromesh_proto::google::protobuf::Any;
@@ -46,9 +47,16 @@ pub(super) fn compile(
             let reason = "the filter before takes the connection, so this one would never run";
             return Err(Refusal::new(reason)).at_index("filters", index);
         }
-        let Some(ConfigType::TypedConfig(config)) = filter.config_type else {
-            let refusal = Refusal::field("typed_config", "is needed");
-            return Err(refusal).at_index("filters", index);
+        let config = match filter.config_type {
+            Some(ConfigType::TypedConfig(config)) => config,
+            Some(ConfigType::ConfigDiscovery(_)) => {
+                let refusal = Refusal::field("config_discovery", "is not supported");
+                return Err(refusal).at_index("filters", index);
+            }
+            None => {
+                let refusal = Refusal::field("typed_config", "is needed");
+                return Err(refusal).at_index("filters", index);
+            }
         };
         terminal = network_filter(&config, context)
             .at("typed_config")
@@ -78,6 +86,14 @@ fn network_filter(
             let body = value.response.map(data).transpose().at("response")?;
             let body = body.unwrap_or_default().into();
             Ok(Some(TerminalFilter::DirectResponse(body)))
+        }
+        // It counts what passes; only its injected delay would change traffic.
+        "envoy.extensions.filters.network.mongo_proxy.v3.MongoProxy" => {
+            let value: MongoProxy = any::unpack(&resolved)?;
+            match value.delay {
+                Some(_) => Err(Refusal::field("delay", "is not supported")),
+                None => Ok(None),
+            }
         }
         name if TELEMETRY.contains(&name) => Ok(None),
         name => Err(Refusal::new(format!(

@@ -1,17 +1,19 @@
 //! How a peer's certificate is checked: trusted roots and names.
 
+use std::sync::Arc;
+
 use ferromesh_proto::envoy::extensions::transport_sockets::tls::v3 as pb;
 use ferromesh_proto::envoy::extensions::transport_sockets::tls::v3::common_tls_context::ValidationContextType;
 use ferromesh_proto::envoy::extensions::transport_sockets::tls::v3::subject_alt_name_matcher::SanType;
 use ferromesh_proto::envoy::r#type::matcher::v3::StringMatcher;
-use ferromesh_proto::envoy::r#type::matcher::v3::string_matcher::MatchPattern;
+use ferromesh_route::StringMatch;
 use ferromesh_tls::{SanKind, SanMatcher, SanPattern};
 use ferromesh_types::Str;
 
 use super::context::Context;
 use super::refusal::{At, Refusal, nothing_left};
-use super::sds;
 use super::transport::secret_name;
+use super::{matchers, sds};
 
 /// What a validation context asks of a certificate.
 #[derive(Default)]
@@ -106,17 +108,13 @@ fn typed_san(value: pb::SubjectAltNameMatcher) -> Result<SanMatcher, Refusal> {
 }
 
 fn pattern(matcher: Option<StringMatcher>) -> Result<SanPattern, Refusal> {
-    let matcher = matcher.unwrap_or_default();
-    if matcher.ignore_case {
-        return Err(Refusal::field("ignore_case", "is not supported"));
-    }
-    match matcher.match_pattern {
-        Some(MatchPattern::Exact(text)) => Ok(SanPattern::Exact(text.into())),
-        Some(MatchPattern::Prefix(text)) => Ok(SanPattern::Prefix(text.into())),
-        Some(MatchPattern::Suffix(text)) => Ok(SanPattern::Suffix(text.into())),
-        Some(MatchPattern::Contains(text)) => Ok(SanPattern::Contains(text.into())),
-        Some(MatchPattern::SafeRegex(_)) => Err(Refusal::field("safe_regex", "is not supported")),
-        Some(MatchPattern::Custom(_)) => Err(Refusal::field("custom", "is not supported")),
-        None => Err(Refusal::new("a string matcher needs a pattern")),
-    }
+    Ok(match matchers::string(matcher.unwrap_or_default())? {
+        StringMatch::Exact(text) => SanPattern::Exact(text.into()),
+        StringMatch::Prefix(text) => SanPattern::Prefix(text.into()),
+        StringMatch::Suffix(text) => SanPattern::Suffix(text.into()),
+        StringMatch::Contains(text) => SanPattern::Contains(text.into()),
+        other @ (StringMatch::Regex(_) | StringMatch::IgnoreCase(_)) => {
+            SanPattern::Test(Arc::new(move |name| other.is_match(name)))
+        }
+    })
 }

@@ -1,7 +1,9 @@
 //! The request engine between real sockets: clients and endpoints in this process, the proxy in
 //! between, configured by a static bootstrap.
 
+mod churn;
 mod http1;
 mod http2;
+mod mutual_tls;
 mod peers;
 mod resilience;

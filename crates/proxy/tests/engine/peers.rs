@@ -5,7 +5,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use ferromesh_proto::yaml::bootstrap_from_yaml;
+use ferromesh_proto::{any, type_url};
 use ferromesh_proxy::{Proxy, ProxyHandle, ProxySettings, SocketState};
+use ferromesh_tls::Secret;
+use ferromesh_xds::client::{NamedResource, TypeUpdate};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -26,6 +29,12 @@ pub(crate) struct Setup {
     pub(crate) http2: bool,
     /// Endpoints.
     pub(crate) endpoints: Vec<SocketAddr>,
+    /// Fields of the filter chain, as YAML flow with a trailing comma.
+    pub(crate) chain: &'static str,
+    /// Fields of the cluster, as YAML flow with a trailing comma.
+    pub(crate) cluster: &'static str,
+    /// Secrets by name.
+    pub(crate) secrets: Vec<(&'static str, Secret)>,
 }
 
 impl Setup {
@@ -55,49 +64,92 @@ impl Setup {
             ""
         };
         let (route, manager) = (self.route, self.manager);
+        let (chain, cluster) = (self.chain, self.cluster);
         format!(
             "static_resources:
   listeners:
   - name: web
     address: {{socket_address: {{address: 127.0.0.1, port_value: 0}}}}
     filter_chains:
-    - filters:
-      - name: hcm
-        typed_config: {{\"@type\": type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager, stat_prefix: web, http_filters: [{{name: router, typed_config: {{\"@type\": type.googleapis.com/envoy.extensions.filters.http.router.v3.Router}}}}], route_config: {{name: r, virtual_hosts: [{{name: v, domains: ['*'], routes: [{{match: {{prefix: /}}, route: {{cluster: backend{route}}}}}]}}]}}{manager}}}
+    - {{{chain}filters: [{{name: hcm, typed_config: {{\"@type\": type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager, stat_prefix: web, http_filters: [{{name: router, typed_config: {{\"@type\": type.googleapis.com/envoy.extensions.filters.http.router.v3.Router}}}}], route_config: {{name: r, virtual_hosts: [{{name: v, domains: ['*'], routes: [{{match: {{prefix: /}}, route: {{cluster: backend{route}}}}}]}}]}}{manager}}}}}]}}
   clusters:
-  - {{name: backend, type: STATIC, connect_timeout: 1s, {options}load_assignment: {{cluster_name: backend, endpoints: [{{lb_endpoints: [{}]}}]}}}}
+  - {{name: backend, type: STATIC, connect_timeout: 1s, {cluster}{options}load_assignment: {{cluster_name: backend, endpoints: [{{lb_endpoints: [{}]}}]}}}}
 ",
             endpoints.join(", ")
         )
     }
 
+    /// The listener and the cluster as a control plane would send them.
+    pub(crate) fn updates(&self, version: &str) -> [TypeUpdate; 2] {
+        let bootstrap = bootstrap_from_yaml(&self.yaml()).expect("valid");
+        let resources = bootstrap.static_resources.expect("there are some");
+        let update = |type_url: &str, name: &str, body| TypeUpdate {
+            type_url: type_url.to_owned(),
+            version: version.to_owned(),
+            nonce: version.to_owned(),
+            resources: vec![NamedResource {
+                name: name.to_owned(),
+                version: version.to_owned(),
+                body,
+            }],
+            removed: Vec::new(),
+            full: false,
+        };
+        let cluster = any::pack(&resources.clusters[0]);
+        let listener = any::pack(&resources.listeners[0]);
+        [
+            update(type_url::CLUSTER, "backend", cluster),
+            update(type_url::LISTENER, "web", listener),
+        ]
+    }
+
+    /// Starts a proxy that takes this configuration from a control plane.
+    pub(crate) async fn start_dynamic(&self) -> Fixture {
+        let proxy = Proxy::start(settings()).expect("started");
+        for update in self.updates("1") {
+            proxy.apply_update(&update);
+        }
+        let address = listening(&proxy).await;
+        Fixture { proxy, address }
+    }
+
     /// Starts a proxy with this configuration.
     pub(crate) async fn start(&self) -> Fixture {
-        let proxy = Proxy::start(ProxySettings {
-            workers: 1,
-            log: None,
-            version: "test".to_owned(),
-            node: None,
-        })
-        .expect("started");
-        let mut config = proxy.config();
+        let proxy = Proxy::start(settings()).expect("started");
+        for (name, secret) in &self.secrets {
+            proxy.secrets().set(name, secret.clone());
+        }
         let bootstrap = bootstrap_from_yaml(&self.yaml()).expect("valid");
         proxy.apply_bootstrap(bootstrap).expect("supported");
-        loop {
-            let open = proxy
-                .sockets()
-                .iter()
-                .find_map(|(_, _, state)| match state {
-                    SocketState::Listening(address) => Some(*address),
-                    SocketState::Failed(_) => None,
-                });
-            if let Some(address) = open {
-                return Fixture { proxy, address };
-            }
-            // The sockets follow the published config.
-            let step = std::time::Duration::from_millis(20);
-            let _ = tokio::time::timeout(step, config.changed()).await;
+        let address = listening(&proxy).await;
+        Fixture { proxy, address }
+    }
+}
+
+fn settings() -> ProxySettings {
+    ProxySettings {
+        workers: 1,
+        log: None,
+        version: "test".to_owned(),
+        node: None,
+    }
+}
+
+/// Waits until the proxy has a socket.
+async fn listening(proxy: &ProxyHandle) -> SocketAddr {
+    let mut config = proxy.config();
+    loop {
+        let sockets = proxy.sockets();
+        let open = sockets.iter().find_map(|(_, _, state)| match state {
+            SocketState::Listening(address) => Some(*address),
+            SocketState::Failed(_) => None,
+        });
+        if let Some(address) = open {
+            return address;
         }
+        // The sockets follow the published config.
+        let step = std::time::Duration::from_millis(20);
+        let _ = tokio::time::timeout(step, config.changed()).await;
     }
 }
 

@@ -148,7 +148,12 @@ fn become_user(plan: &ContainerPlan) -> Result<(), EnterError> {
     let fail = |error: rustix::io::Errno| EnterError::User {
         uid: plan.uid,
         gid: plan.gid,
-        source: error.into(),
+        source: match error {
+            rustix::io::Errno::INVAL => {
+                io::Error::other("it is not mapped into the user namespace of the sandbox")
+            }
+            error => error.into(),
+        },
     };
     let groups: Vec<Gid> = plan
         .groups
@@ -157,7 +162,11 @@ fn become_user(plan: &ContainerPlan) -> Result<(), EnterError> {
         .collect();
     let (uid, gid) = (Uid::from_raw(plan.uid), Gid::from_raw(plan.gid));
     // Only one thread runs, so changing the thread's ids changes the process's.
-    set_thread_groups(&groups).map_err(fail)?;
+    match set_thread_groups(&groups) {
+        // A user namespace with a single user forbids any change, also to no groups at all.
+        Err(rustix::io::Errno::PERM) if groups.is_empty() => {}
+        result => result.map_err(fail)?,
+    }
     set_thread_res_gid(gid, gid, gid).map_err(fail)?;
     set_thread_res_uid(uid, uid, uid).map_err(fail)
 }

@@ -19,6 +19,7 @@ mod namespaces;
 pub mod protocol;
 mod root;
 pub mod spawn;
+mod streams;
 
 pub use log_file::{LogLine, parse_log_line};
 

@@ -1,6 +1,7 @@
 //! Taking away everything that a sandbox has, or had, on the host's network. Everything is found
 //! by name, so it does not matter how the sandbox ended.
 
+use rustix::mount::{UnmountFlags, unmount};
 use rustix::process::{Pid, Signal, kill_process};
 use tracing::warn;
 
@@ -29,17 +30,42 @@ pub async fn clean(name: &SandboxName) -> Result<(), CommandError> {
         ip_batch(None, &lines).await?;
     }
     remove_links(name).await?;
-    // Deleted until it is not there: a run that was killed early may have added it twice.
-    let bridge = name.bridge();
-    let rule = forward_rule(&bridge);
+    remove_rule(&name.bridge()).await?;
+    leave_netns_dir();
+    Ok(())
+}
+
+/// Only a rule that is there is deleted: the mere try would make tables that were not there.
+async fn remove_rule(bridge: &str) -> Result<(), CommandError> {
+    let rule = forward_rule(bridge);
     let mut args = vec!["-w", "-D"];
     args.extend(rule.iter().map(String::as_str));
+    // A run that was killed early may have added it more than once.
     for _ in 0..16 {
-        if run("iptables", &args, "").await.is_err() {
-            break;
+        let Ok(rules) = run("iptables-save", &["-t", "filter"], "").await else {
+            return Ok(());
+        };
+        if !rules
+            .lines()
+            .any(|line| line.contains(&format!("-i {bridge} ")))
+        {
+            return Ok(());
         }
+        run("iptables", &args, "").await?;
     }
     Ok(())
+}
+
+/// `ip netns` makes its directory a mount point and leaves it so. With no namespace in it, it is
+/// nobody's; whoever needs it makes it again.
+fn leave_netns_dir() {
+    let is_empty =
+        |dir: &str| std::fs::read_dir(dir).is_ok_and(|mut entries| entries.next().is_none());
+    for _ in 0..2 {
+        if !is_empty("/run/netns") || unmount("/run/netns", UnmountFlags::empty()).is_err() {
+            return;
+        }
+    }
 }
 
 async fn remove_links(name: &SandboxName) -> Result<(), CommandError> {

@@ -120,16 +120,32 @@ fn mac(name: &SandboxName) -> String {
 }
 
 /// Where bridged packets pass the host's firewall (`br_netfilter`, loaded by container engines),
-/// a FORWARD policy of DROP would cut the pods off from each other.
+/// its FORWARD rules could cut the pods off from each other. Where there are none, nothing is
+/// added.
 async fn allow_bridged(bridge: &str) -> Result<(), CommandError> {
     let setting = std::fs::read_to_string("/proc/sys/net/bridge/bridge-nf-call-iptables");
-    if setting.is_ok_and(|text| text.trim() == "1") {
-        let rule = forward_rule(bridge);
-        let mut args = vec!["-w", "-I"];
-        args.extend(rule.iter().map(String::as_str));
-        run("iptables", &args, "").await?;
+    if !setting.is_ok_and(|text| text.trim() == "1") {
+        return Ok(());
     }
-    Ok(())
+    // A machine without the tool has no such rules.
+    let rules = run("iptables-save", &["-t", "filter"], "")
+        .await
+        .unwrap_or_default();
+    if forwards_everything(&rules) {
+        return Ok(());
+    }
+    let rule = forward_rule(bridge);
+    let mut args = vec!["-w", "-I"];
+    args.extend(rule.iter().map(String::as_str));
+    run("iptables", &args, "").await.map(drop)
+}
+
+/// Whether the filter table, as `iptables-save` prints it, lets every forwarded packet pass.
+fn forwards_everything(rules: &str) -> bool {
+    rules.lines().all(|line| {
+        !line.starts_with("-A FORWARD")
+            && (!line.starts_with(":FORWARD") || line.starts_with(":FORWARD ACCEPT"))
+    })
 }
 
 /// The one rule that a sandbox adds to the host's firewall.
@@ -150,6 +166,18 @@ mod tests {
                       local 127.0.0.1 dev lo table local\nbroadcast 172.18.101.255 dev x";
         let ranges = pick(WantedRanges::default(), &routed_ranges(routes)).expect("one is free");
         assert_eq!(ranges, Ranges::candidate(2));
+    }
+
+    #[test]
+    fn a_firewall_without_forward_rules_is_left_alone() {
+        assert!(forwards_everything(""));
+        assert!(forwards_everything(
+            "*filter\n:FORWARD ACCEPT [0:0]\n-A INPUT -j ACCEPT\nCOMMIT"
+        ));
+        assert!(!forwards_everything("*filter\n:FORWARD DROP [0:0]\nCOMMIT"));
+        assert!(!forwards_everything(
+            ":FORWARD ACCEPT [0:0]\n-A FORWARD -j DOCKER\n"
+        ));
     }
 
     #[test]

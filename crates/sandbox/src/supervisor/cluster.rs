@@ -163,7 +163,7 @@ impl Cluster {
         let mut keyed = self.objects.keyed();
         if let Some(root) = &self.root_certificate {
             for namespace in self.objects.namespaces() {
-                super::reconcile::add_root(&mut keyed, &namespace, root);
+                super::told::add_root(&mut keyed, &namespace, root);
             }
         }
         self.keyed.send_replace(Arc::new(keyed));

@@ -15,6 +15,7 @@ mod services;
 mod start;
 mod status_dir;
 mod tokens;
+mod told;
 
 pub(crate) use cluster::Question;
 pub use report::{PodReportRow, ServiceReportRow, StatusReport};

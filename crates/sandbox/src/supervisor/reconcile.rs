@@ -1,7 +1,7 @@
 //! From what is asked for to what runs: pods made and taken away, addresses given, names and
 //! status published. Called after every change; does nothing when nothing is missing.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashSet};
 
 use serde_json::{Value, json};
 use time::OffsetDateTime;
@@ -13,7 +13,6 @@ use super::objects::strip_nulls;
 use super::schedule;
 use super::services::{self, Backend};
 use crate::dns::Zone;
-use crate::keyed::{KeyedKind, KeyedObjects};
 use crate::kubernetes::{Deployment, Pod, Service};
 use crate::names::{new_uid, pod_name, template_hash};
 use crate::network::balancer;
@@ -22,15 +21,6 @@ use crate::network::services::ServiceRoutes;
 use crate::plan::fields::Placement;
 use crate::plan::rollout::{Replica, Steps, next_steps};
 use crate::pod::{PodOrder, PodStart, spawn_pod};
-
-/// The ConfigMap with the mesh's root certificate that every namespace has.
-const ROOT_CONFIG_MAP: &str = "istio-ca-root-cert";
-
-/// Adds the root certificate of `namespace` to `keyed`.
-pub(super) fn add_root(keyed: &mut KeyedObjects, namespace: &str, root: &[u8]) {
-    let keys = [("root-cert.pem".to_owned(), root.to_vec())].into();
-    keyed.insert(KeyedKind::ConfigMap, namespace, ROOT_CONFIG_MAP, keys);
-}
 
 impl Cluster {
     /// Does what is missing.
@@ -337,79 +327,6 @@ impl Cluster {
         self.zone_generation += 1;
         let zone = Zone::new(&self.shared.domain, names, pods, self.zone_generation);
         self.zone.publish(zone.into());
-    }
-
-    /// Everything that the control plane is told.
-    fn status_objects(&self) -> Vec<Value> {
-        let mut objects: Vec<Value> = self
-            .objects
-            .system_in_force()
-            .filter(|object| object["kind"] != "Deployment" && object["kind"] != "Service")
-            .cloned()
-            .collect();
-        let services: HashMap<_, _> = self
-            .objects
-            .read::<Service>("Service")
-            .into_iter()
-            .collect();
-        for (key, object) in self.objects.of_kind("Service") {
-            let Some(service) = services.get(key) else {
-                continue;
-            };
-            let addresses = (
-                self.addresses.cluster_ip(service),
-                self.addresses.balancer_ip(service),
-            );
-            objects.push(services::completed(object, addresses.0, addresses.1));
-        }
-        objects.extend(self.pods.values().map(|entry| self.pod_object(entry)));
-        if self.objects.of_kind("Node").next().is_none() {
-            objects.push(schedule::default_node());
-        }
-        for namespace in self.objects.namespaces() {
-            objects.extend(self.namespace_objects(&namespace));
-        }
-        objects
-    }
-
-    fn pod_object(&self, entry: &PodEntry) -> Value {
-        let mut object = entry.object.clone();
-        if let Some(deletion) = &entry.deletion {
-            object["metadata"]["deletionTimestamp"] = json!(deletion);
-        }
-        if let Some(status) = &entry.status {
-            let mut status = status.clone();
-            status.ready = entry.is_ready();
-            object["status"] = status.to_kubernetes(entry.ip, self.ranges.bridge());
-        }
-        object
-    }
-
-    /// What Kubernetes and Istio put into every namespace.
-    fn namespace_objects(&self, namespace: &str) -> Vec<Value> {
-        let metadata = |name: &str| json!({"name": name, "namespace": namespace});
-        let mut objects = Vec::new();
-        if self.objects.find("Namespace", "", namespace).is_none() {
-            objects.push(json!({"apiVersion": "v1", "kind": "Namespace", "metadata":
-                {"name": namespace, "labels": {"kubernetes.io/metadata.name": namespace}}}));
-        }
-        if self
-            .objects
-            .find("ServiceAccount", namespace, "default")
-            .is_none()
-        {
-            objects.push(json!({"apiVersion": "v1", "kind": "ServiceAccount",
-                "metadata": metadata("default")}));
-        }
-        if let Some(root) = &self.root_certificate {
-            let mut labelled = metadata(ROOT_CONFIG_MAP);
-            labelled["labels"] = json!({"istio.io/config": "true"});
-            objects.push(
-                json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": labelled,
-                "data": {"root-cert.pem": String::from_utf8_lossy(root)}}),
-            );
-        }
-        objects
     }
 }
 

@@ -101,7 +101,7 @@ pub enum SandboxError {
     /// Not root.
     #[error(
         "a sandbox makes network namespaces, which needs root: run it with sudo, or inside a user \
-         namespace (`unshare --user --map-root-user --net --mount`)"
+         namespace with a `/run` of its own (`unshare --user --map-root-user --map-auto --net --mount`)"
     )]
     NotRoot,
     /// A directory of config is missing.

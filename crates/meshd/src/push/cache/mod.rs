@@ -198,3 +198,6 @@ impl Cache {
         (parts, self.interner.len())
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,201 @@
+//! The header of the PROXY protocol, versions 1 and 2 (haproxy.org, `proxy-protocol.txt`).
+//!
+//! In: the first bytes of a connection. Out: whose connection it is. Sans-I/O; nothing is consumed.
+
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+
+const V2_SIGNATURE: &[u8; 12] = b"\r\n\r\n\0\r\nQUIT\n";
+/// Longest line of version 1, CRLF included.
+const V1_LONGEST: usize = 107;
+
+/// The verdict on the first bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ProxyHeader {
+    /// More bytes are needed to tell.
+    Incomplete,
+    /// No header begins here.
+    Absent,
+    /// A header begins here and is wrong.
+    Invalid,
+    /// A header.
+    Present {
+        /// How many bytes it takes.
+        length: usize,
+        /// Source and destination; `None` when the connection is the sender's own.
+        addresses: Option<(SocketAddr, SocketAddr)>,
+    },
+}
+
+/// Looks at the first bytes of a connection.
+pub fn parse_proxy_header(bytes: &[u8]) -> ProxyHeader {
+    if begins_like(bytes, V2_SIGNATURE) {
+        return version2(bytes);
+    }
+    if begins_like(bytes, b"PROXY ") {
+        return version1(bytes);
+    }
+    ProxyHeader::Absent
+}
+
+/// Whether the bytes are the beginning of `signature`, or begin with it.
+fn begins_like(bytes: &[u8], signature: &[u8]) -> bool {
+    let common = bytes.len().min(signature.len());
+    bytes[..common] == signature[..common]
+}
+
+fn version1(bytes: &[u8]) -> ProxyHeader {
+    let end = bytes
+        .iter()
+        .take(V1_LONGEST)
+        .position(|byte| *byte == b'\n');
+    let Some(end) = end else {
+        return if bytes.len() < V1_LONGEST {
+            ProxyHeader::Incomplete
+        } else {
+            ProxyHeader::Invalid
+        };
+    };
+    let line = bytes[..end].strip_suffix(b"\r");
+    let Some(line) = line.and_then(|line| std::str::from_utf8(line).ok()) else {
+        return ProxyHeader::Invalid;
+    };
+    let parts: Vec<&str> = line.split(' ').collect();
+    let addresses = match parts.as_slice() {
+        ["PROXY", "UNKNOWN", ..] => None,
+        [
+            "PROXY",
+            family @ ("TCP4" | "TCP6"),
+            source,
+            destination,
+            from,
+            to,
+        ] => match (endpoint(source, from), endpoint(destination, to)) {
+            (Some(source), Some(destination))
+                if source.is_ipv4() == (*family == "TCP4")
+                    && destination.is_ipv4() == source.is_ipv4() =>
+            {
+                Some((source, destination))
+            }
+            _ => return ProxyHeader::Invalid,
+        },
+        _ => return ProxyHeader::Invalid,
+    };
+    ProxyHeader::Present {
+        length: end + 1,
+        addresses,
+    }
+}
+
+fn endpoint(address: &str, port: &str) -> Option<SocketAddr> {
+    Some(SocketAddr::new(address.parse().ok()?, port.parse().ok()?))
+}
+
+fn version2(bytes: &[u8]) -> ProxyHeader {
+    let Some(fixed) = bytes.get(..16) else {
+        return ProxyHeader::Incomplete;
+    };
+    let (version, command, family) = (fixed[12] >> 4, fixed[12] & 0xf, fixed[13]);
+    if version != 2 || command > 1 {
+        return ProxyHeader::Invalid;
+    }
+    let body_length = usize::from(u16::from_be_bytes([fixed[14], fixed[15]]));
+    let length = 16 + body_length;
+    let Some(body) = bytes.get(16..length) else {
+        return ProxyHeader::Incomplete;
+    };
+    let addresses = match (command, family) {
+        (0, _) => None,
+        (_, 0x11) => match ipv4(body) {
+            Some(addresses) => Some(addresses),
+            None => return ProxyHeader::Invalid,
+        },
+        (_, 0x21) => match ipv6(body) {
+            Some(addresses) => Some(addresses),
+            None => return ProxyHeader::Invalid,
+        },
+        // Families that have no TCP address leave the connection as it is.
+        _ => None,
+    };
+    ProxyHeader::Present { length, addresses }
+}
+
+fn ipv4(body: &[u8]) -> Option<(SocketAddr, SocketAddr)> {
+    let body = body.first_chunk::<12>()?;
+    let address = |at: usize| Ipv4Addr::new(body[at], body[at + 1], body[at + 2], body[at + 3]);
+    let port = |at: usize| u16::from_be_bytes([body[at], body[at + 1]]);
+    Some((
+        SocketAddr::new(address(0).into(), port(8)),
+        SocketAddr::new(address(4).into(), port(10)),
+    ))
+}
+
+fn ipv6(body: &[u8]) -> Option<(SocketAddr, SocketAddr)> {
+    let address = |at: usize| -> Option<Ipv6Addr> {
+        let octets: [u8; 16] = body.get(at..at + 16)?.try_into().ok()?;
+        Some(octets.into())
+    };
+    let port = |at: usize| -> Option<u16> {
+        let octets: [u8; 2] = body.get(at..at + 2)?.try_into().ok()?;
+        Some(u16::from_be_bytes(octets))
+    };
+    Some((
+        SocketAddr::new(address(0)?.into(), port(32)?),
+        SocketAddr::new(address(16)?.into(), port(34)?),
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn v2(family: u8, body: &[u8]) -> Vec<u8> {
+        let mut bytes = V2_SIGNATURE.to_vec();
+        bytes.extend_from_slice(&[0x21, family, 0, body.len() as u8]);
+        bytes.extend_from_slice(body);
+        bytes
+    }
+
+    #[test]
+    fn both_versions_name_source_and_destination() {
+        let expected = Some((
+            SocketAddr::from(([10, 0, 0, 1], 1000)),
+            SocketAddr::from(([10, 0, 0, 2], 80)),
+        ));
+        let line = b"PROXY TCP4 10.0.0.1 10.0.0.2 1000 80\r\nGET";
+        let binary = v2(0x11, &[10, 0, 0, 1, 10, 0, 0, 2, 3, 232, 0, 80]);
+        for (bytes, length) in [(&line[..], 38), (&binary, 28)] {
+            let header = parse_proxy_header(bytes);
+            let expected = ProxyHeader::Present {
+                length,
+                addresses: expected,
+            };
+            assert_eq!(header, expected);
+            for shorter in 0..length {
+                let header = parse_proxy_header(&bytes[..shorter]);
+                assert_eq!(header, ProxyHeader::Incomplete, "{shorter}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_no_header_is_told_apart_from_a_wrong_one() {
+        assert_eq!(parse_proxy_header(b"GET / HTTP/1.1"), ProxyHeader::Absent);
+        for wrong in [
+            &b"PROXY TCP4 ::1 ::1 1 2\r\n"[..],
+            b"PROXY TCP4 10.0.0.1 10.0.0.2 1000\r\n",
+            b"PROXY TCP4 10.0.0.1 10.0.0.2 1000 80\n",
+            b"PROXY TCP4 10.0.0.1 10.0.0.2 1000 99999\r\n",
+            &v2(0x11, &[1, 2, 3]),
+        ] {
+            assert_eq!(parse_proxy_header(wrong), ProxyHeader::Invalid, "{wrong:?}");
+        }
+        let unknown = parse_proxy_header(b"PROXY UNKNOWN\r\n");
+        assert!(matches!(
+            unknown,
+            ProxyHeader::Present {
+                addresses: None,
+                ..
+            }
+        ));
+    }
+}
