@@ -130,7 +130,7 @@ fn encrypted_between_sidecars(mesh: &Mesh, report: &mut Report) -> anyhow::Resul
 }
 
 fn outsider_status(mesh: &Mesh) -> anyhow::Result<String> {
-    let url = format!("http://httpbin.{SHOP}:8000/headers");
+    let url = format!("http://httpbin.{SHOP}/headers");
     let format = [
         "-s",
         "-o",

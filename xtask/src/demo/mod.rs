@@ -93,7 +93,7 @@ fn print_what_to_try(mesh: &Mesh) {
         "\nThe mesh stays up. Try:\n\
          \x20 curl -H 'Host: {}' http://{}/api/catalog\n\
          \x20 {meshctl} sandbox status\n\
-         \x20 {meshctl} sandbox exec legacy/deploy/sleep -- curl -s http://webapp.istioinaction:8080/api/catalog\n\
+         \x20 {meshctl} sandbox exec legacy/deploy/sleep -- curl -s http://webapp.istioinaction/api/catalog\n\
          \x20 edit the weights in {}\n\
          \x20 {meshctl} sandbox down",
         mesh::HOST,

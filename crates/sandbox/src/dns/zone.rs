@@ -40,17 +40,17 @@ pub enum Answer {
 pub struct Zone {
     domain: String,
     services: HashMap<String, ServiceNames>,
-    pods: HashSet<Ipv4Addr>,
+    captured: HashSet<Ipv4Addr>,
     /// Counts up so that repeated answers begin with different pods.
     generation: u64,
 }
 
 impl Zone {
-    /// The zone of `services` under `domain`; `pods` are those who ask.
+    /// The zone of `services` under `domain`; `captured` are pods with a sidecar.
     pub fn new(
         domain: &str,
         services: Vec<ServiceNames>,
-        pods: HashSet<Ipv4Addr>,
+        captured: HashSet<Ipv4Addr>,
         generation: u64,
     ) -> Self {
         let key = |service: &ServiceNames| format!("{}.{}", service.name, service.namespace);
@@ -60,7 +60,7 @@ impl Zone {
                 .into_iter()
                 .map(|service| (key(&service), service))
                 .collect(),
-            pods,
+            captured,
             generation,
         }
     }
@@ -110,9 +110,9 @@ impl Zone {
         if let Some(alias) = &service.external_name {
             return Answer::Alias(alias.clone());
         }
-        let is_pod = asking.is_some_and(|ip| self.pods.contains(&ip));
+        let captured = asking.is_some_and(|ip| self.captured.contains(&ip));
         match service.cluster_ip {
-            Some(address) if is_pod && !service.always_pods => Answer::Addresses(vec![address]),
+            Some(address) if captured && !service.always_pods => Answer::Addresses(vec![address]),
             _ => {
                 let mut pods = service.pods.clone();
                 if !pods.is_empty() {
@@ -131,7 +131,7 @@ mod tests {
 
     const POD: Ipv4Addr = Ipv4Addr::new(10, 244, 0, 5);
     const CLUSTER: Ipv4Addr = Ipv4Addr::new(10, 96, 0, 5);
-    const ASKING: Ipv4Addr = Ipv4Addr::new(10, 244, 0, 9);
+    const CAPTURED: Ipv4Addr = Ipv4Addr::new(10, 244, 0, 9);
 
     fn zone() -> Zone {
         let web = ServiceNames {
@@ -154,15 +154,19 @@ mod tests {
             external_name: Some("example.com".into()),
             ..ServiceNames::default()
         };
-        Zone::new("cluster.local", vec![web, db, out], [ASKING].into(), 0)
+        Zone::new("cluster.local", vec![web, db, out], [CAPTURED].into(), 0)
     }
 
     #[test]
-    fn a_pod_gets_the_cluster_address_and_the_host_the_pods() {
+    fn a_captured_pod_gets_the_cluster_address_and_others_the_pods() {
         let name = "web.shop.svc.cluster.local";
         assert_eq!(
-            zone().resolve(name, Some(ASKING)),
+            zone().resolve(name, Some(CAPTURED)),
             Answer::Addresses(vec![CLUSTER])
+        );
+        assert_eq!(
+            zone().resolve(name, Some(POD)),
+            Answer::Addresses(vec![POD])
         );
         assert_eq!(zone().resolve(name, None), Answer::Addresses(vec![POD]));
         assert_eq!(
@@ -176,7 +180,7 @@ mod tests {
         let zone = zone();
         let pods = Answer::Addresses(vec![POD]);
         assert_eq!(
-            zone.resolve("db.shop.svc.cluster.local", Some(ASKING)),
+            zone.resolve("db.shop.svc.cluster.local", Some(CAPTURED)),
             pods
         );
         assert_eq!(zone.resolve("db-0.db.shop.svc.cluster.local", None), pods);

@@ -1,5 +1,6 @@
 //! Cluster addresses for pods without a sidecar: what kube-proxy does on a node, in the pod's own
-//! namespace, so that a plain `http://catalog.shop/` reaches the right port of a ready pod.
+//! namespace, so that a plain `http://catalog.shop/` reaches the right port of a ready pod. Names
+//! stand for pod addresses in such pods; those lead on from the service's port as well.
 //!
 //! Pods with a sidecar have no such rules: there the proxy takes every connection, and a rewritten
 //! destination would pass it by.
@@ -74,6 +75,18 @@ fn rules(routes: &ServiceRoutes, first: bool) -> String {
             }
             let _ = writeln!(text, " -j DNAT --to-destination {ip}:{target}");
         }
+        // The names of the service stand for its pods here: its port leads to the pod's there too.
+        for (ip, target) in route
+            .targets
+            .iter()
+            .filter(|(_, target)| *target != route.port)
+        {
+            let _ = writeln!(
+                text,
+                "-A {CHAIN} -d {ip}/32 -p {transport} --dport {} -j DNAT --to-destination {ip}:{target}",
+                route.port
+            );
+        }
     }
     if first {
         let _ = writeln!(text, "-A OUTPUT -j {CHAIN}");
@@ -117,6 +130,12 @@ mod tests {
         );
         assert!(
             text.contains("--dport 80 -j DNAT --to-destination 10.244.0.4:3000"),
+            "{text}"
+        );
+        assert!(
+            text.contains(
+                "-d 10.244.0.2/32 -p tcp --dport 80 -j DNAT --to-destination 10.244.0.2:3000"
+            ),
             "{text}"
         );
         assert!(text.contains("-d 10.96.0.0/16 -p tcp -j REJECT"), "{text}");

@@ -55,6 +55,7 @@ pub(super) struct PodEntry {
     pub(super) node: String,
     pub(super) netns: String,
     pub(super) dir: PathBuf,
+    pub(super) captured: bool,
     pub(super) orders: mpsc::UnboundedSender<PodOrder>,
     pub(super) status: Option<PodStatus>,
     pub(super) balancers: Vec<BalancerAddress>,

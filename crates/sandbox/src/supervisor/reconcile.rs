@@ -196,6 +196,7 @@ impl Cluster {
             .state
             .pods()
             .join(format!("{}_{}", origin.namespace, origin.name));
+        let captured = injection::is_captured(&object);
         let start = PodStart {
             pod: pod.clone(),
             placement: Placement {
@@ -205,11 +206,12 @@ impl Cluster {
             },
             network: network.clone(),
             dir: dir.clone(),
-            captured: injection::is_captured(&object),
+            captured,
         };
         info!(pod = pod.key(), %ip, node, "starting pod");
         let orders = spawn_pod(self.shared.clone(), start, self.pod_reports.clone());
         let entry = PodEntry {
+            captured,
             source: template.clone(),
             pod,
             object,
@@ -323,9 +325,14 @@ impl Cluster {
             }
             differs
         });
-        let pods = self.pods.values().map(|entry| entry.ip).collect();
+        let captured = self
+            .pods
+            .values()
+            .filter(|entry| entry.captured)
+            .map(|entry| entry.ip)
+            .collect();
         self.zone_generation += 1;
-        let zone = Zone::new(&self.shared.domain, names, pods, self.zone_generation);
+        let zone = Zone::new(&self.shared.domain, names, captured, self.zone_generation);
         self.zone.publish(zone.into());
     }
 }
