@@ -23,7 +23,6 @@ use Reach::{Nowhere, StockEnvoy};
 /// Kind, path and reach of each field that does not work everywhere; an empty path is the whole
 /// object.
 pub const WITHOUT_EFFECT: &[(Kind, &str, Reach)] = &[
-    (Kind::VirtualService, "spec.http[].delegate", Nowhere),
     (Kind::VirtualService, "spec.http[].fault", StockEnvoy),
     (Kind::VirtualService, "spec.http[].mirror", StockEnvoy),
     (Kind::VirtualService, "spec.http[].mirrors", StockEnvoy),
@@ -90,6 +89,10 @@ pub const WITHOUT_EFFECT: &[(Kind, &str, Reach)] = &[
         "spec.outboundTrafficPolicy.egressProxy",
         Nowhere,
     ),
+    (Kind::Sidecar, "spec.ingress", Nowhere),
+    (Kind::Sidecar, "spec.egress[].port", Nowhere),
+    (Kind::Sidecar, "spec.egress[].bind", Nowhere),
+    (Kind::Sidecar, "spec.egress[].captureMode", Nowhere),
     (Kind::WorkloadGroup, "", Nowhere),
     (Kind::EnvoyFilter, "", Nowhere),
     (Kind::ProxyConfig, "", Nowhere),

@@ -17,6 +17,7 @@ use super::http_manager::{self, Place};
 use super::mtls_chain::{self, Row};
 use super::tcp_proxy::{self, ConnectionLimits};
 use super::{listener, listener_filter, virtual_outbound};
+use crate::http_filter;
 use crate::rds::inbound as routes;
 use crate::tls::{alpn, downstream, tls_socket};
 use crate::value::{duration, flag, no_limit, number};
@@ -219,7 +220,7 @@ impl Maker<'_> {
             Place::Inbound,
             &target.stat_name,
             table,
-            target.protocol,
+            http_filter::runnable(target.protocol, self.view.dialect),
             log,
         )
     }

@@ -25,6 +25,7 @@ use super::http_manager::{self, Place};
 use super::layer4::{Chain, Layer4};
 use super::listener;
 use super::tcp_proxy::{self, ConnectionLimits};
+use crate::http_filter;
 use crate::rds::scope::{RouteScope, Target};
 use crate::value::{cidr, duration, no_limit};
 use crate::{Resource, access_log};
@@ -220,6 +221,7 @@ impl Maker<'_> {
             default_retries: None,
             domain: &self.snapshot.settings().domain,
             destinations: &destinations,
+            dialect: outbound.dialect,
         };
         let layer4 = Layer4 {
             scope: &scope,
@@ -295,6 +297,7 @@ impl Maker<'_> {
     ) -> FilterChain {
         let stat_name = format!("outbound_{listener_name}");
         let log = self.access_log.clone();
+        let protocol = http_filter::runnable(protocol, self.view.outbound.dialect);
         let manager = http_manager::with_rds(Place::Outbound, &stat_name, table, protocol, log);
         FilterChain {
             filter_chain_match: Some(listener::plaintext_http(http10)),

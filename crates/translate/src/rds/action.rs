@@ -149,6 +149,9 @@ fn mirrors(
     http: &HttpRoute,
     scope: &RouteScope<'_>,
 ) -> Vec<RequestMirrorPolicy> {
+    if !scope.takes_route_filters() {
+        return Vec::new();
+    }
     let whole = http.mirror_percent.map(|percent| Percent {
         value: f64::from(percent),
     });
