@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use anyhow::bail;
 use cargo_metadata::{DependencyKind, MetadataCommand, Package};
 
-/// Crate and layer. Tools, samples and tests are above everything and may use all of it.
+/// Crate and layer. Tools and samples are above everything and may use all of it.
 const LAYERS: &[(&str, u8)] = &[
     ("proto", 0),
     ("types", 0),
@@ -35,10 +35,6 @@ const LAYERS: &[(&str, u8)] = &[
     ("bench", 7),
     ("xtask", 8),
 ];
-
-/// Only tests may depend on it, and it on layers 0 to 2.
-const TESTKIT: &str = "testkit";
-const TESTKIT_LAYER: u8 = 3;
 
 /// Crates that must not use some others, whatever the layers say.
 const FORBIDDEN: &[(&[&str], &[&str])] = &[
@@ -77,7 +73,7 @@ pub fn run() -> anyhow::Result<()> {
     let mut problems = Vec::new();
     for package in metadata.workspace_packages() {
         let name = short(package);
-        if name != TESTKIT && !layers.contains_key(name) {
+        if !layers.contains_key(name) {
             problems.push(format!(
                 "{name} has no layer: add it to the table in xtask/src/layers.rs"
             ));
@@ -107,20 +103,12 @@ fn short(package: &Package) -> &str {
 
 fn check(package: &Package, layers: &BTreeMap<&str, u8>, problems: &mut Vec<String>) {
     let name = short(package);
-    let layer = if name == TESTKIT {
-        TESTKIT_LAYER
-    } else {
-        layers.get(name).copied().unwrap_or(0)
-    };
+    let layer = layers.get(name).copied().unwrap_or(0);
     for dependency in &package.dependencies {
         let target = dependency.name.as_str();
         if let Some(lower) = target.strip_prefix("ferromesh-") {
             let for_tests = dependency.kind == DependencyKind::Development;
-            if lower == TESTKIT {
-                if !for_tests {
-                    problems.push(format!("{name} → testkit: only tests may use it"));
-                }
-            } else if !for_tests && layers.get(lower).is_some_and(|below| *below >= layer) {
+            if !for_tests && layers.get(lower).is_some_and(|below| *below >= layer) {
                 problems.push(format!(
                     "{name} (layer {layer}) → {lower}: not a lower layer"
                 ));

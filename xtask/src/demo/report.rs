@@ -53,7 +53,8 @@ impl Report {
         } else {
             format!("{why} {}", shown.join(" "))
         };
-        println!("{} {name}: {detail}", mark(held));
+        let colon = if detail.is_empty() { "" } else { ": " };
+        println!("{} {name}{colon}{detail}", mark(held));
         for (figure, value) in figures {
             self.figures.insert((*figure).to_owned(), *value);
         }

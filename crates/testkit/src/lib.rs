@@ -1,1 +1,0 @@
-//! Peers, certificates and ports for tests.
