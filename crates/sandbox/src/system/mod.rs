@@ -113,7 +113,7 @@ mod tests {
 
     fn paths() -> ControlPlanePaths {
         ControlPlanePaths {
-            config: vec!["/work/mesh".into()],
+            config: vec!["/srv/mesh".into()],
             status: "/run/ferromesh/demo/status".into(),
             state: "/run/ferromesh/demo/istiod".into(),
             token_key: "/run/ferromesh/demo/token.pub".into(),
@@ -128,8 +128,8 @@ mod tests {
             .find(|object| object["kind"] == "Deployment" && object["metadata"]["name"] == "istiod")
             .expect("the control plane is there");
         let container = &istiod["spec"]["template"]["spec"]["containers"][0];
-        assert_eq!(container["args"][2], "/work/mesh");
-        assert_eq!(container["volumeMounts"][0]["mountPath"], "/work/mesh");
+        assert_eq!(container["args"][2], "/srv/mesh");
+        assert_eq!(container["volumeMounts"][0]["mountPath"], "/srv/mesh");
         let deployment: Result<Deployment, _> = serde_json::from_value(istiod.clone());
         assert!(deployment.is_ok());
     }
