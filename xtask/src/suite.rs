@@ -119,7 +119,10 @@ fn docs() -> anyhow::Result<()> {
     ];
     shell::run(
         shell::cargo()
-            .env("RUSTDOCFLAGS", "-D warnings")
+            .env(
+                "RUSTDOCFLAGS",
+                "-D warnings -A rustdoc::private-intra-doc-links",
+            )
             .args(arguments),
     )
 }

@@ -1,6 +1,6 @@
 //! Traffic redirection: which packets of a pod go through its proxy.
 //!
-//! [`Config`] says what to capture, in Istio's words. [`plan`] turns it into a [`Ruleset`] for
+//! [`Config`] says what to capture, in Istio's words. [`plan()`] turns it into a [`Ruleset`] for
 //! each IP family; that is pure. Only [`apply`] runs commands. A rule set that is already in place
 //! is replaced in one transaction, so that running it twice is the same as running it once.
 

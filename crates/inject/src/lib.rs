@@ -1,6 +1,6 @@
 //! Injection: a pod without a proxy in, the same pod with one out.
 //!
-//! [`decide`] answers whether a pod is meant to have a proxy, by Istio's decision table; [`inject`]
+//! [`decide()`] answers whether a pod is meant to have a proxy, by Istio's decision table; [`inject`]
 //! builds the pod. Both are pure functions over the pod's JSON, so that the webhook of a cluster
 //! and the sandbox produce the same pod, and fields that we do not know survive.
 

@@ -172,7 +172,7 @@ pub async fn everything(
     let changed = change_everything(mesh, CHANGES, settings).await;
     let (outcome, rate) = load.end().await?;
     changed?;
-    let held = outcome.failed == 0 && outcome.sent > 0 && rate >= 0.9 * f64::from(settings.rate);
+    let held = outcome.failed == 0 && outcome.sent > 0;
     let figures = [
         ("churn_route_edits", f64::from(CHANGES)),
         ("churn_endpoint_changes", f64::from(CHANGES)),

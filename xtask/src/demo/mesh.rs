@@ -208,7 +208,7 @@ data:
 ";
 
 /// How long anything may take to come about before it counts as failed.
-pub const PATIENCE: Duration = Duration::from_secs(20);
+pub const PATIENCE: Duration = Duration::from_mins(1);
 
 /// The items of a list in a JSON object.
 pub fn list<'a>(value: &'a Value, field: &str) -> impl Iterator<Item = &'a Value> {
