@@ -1,6 +1,8 @@
 //! Fault injection of a route, as settings of the fault filter.
 
-use ferromesh_config::kind::virtual_service::{Abort, Delay, HttpFaultInjection, Percent};
+use ferromesh_config::kind::virtual_service::{
+    Abort, Delay, GRPC_STATUSES, HttpFaultInjection, Percent,
+};
 use ferromesh_proto::envoy::extensions::filters::common::fault::v3::{
     FaultDelay, fault_delay::FaultDelaySecifier,
 };
@@ -14,27 +16,6 @@ use crate::value::{any, duration};
 
 /// The filter's name, under which a route carries its settings.
 pub(crate) const NAME: &str = "envoy.filters.http.fault";
-
-/// The names of gRPC statuses, by number.
-const GRPC_STATUSES: [&str; 17] = [
-    "OK",
-    "CANCELLED",
-    "UNKNOWN",
-    "INVALID_ARGUMENT",
-    "DEADLINE_EXCEEDED",
-    "NOT_FOUND",
-    "ALREADY_EXISTS",
-    "PERMISSION_DENIED",
-    "RESOURCE_EXHAUSTED",
-    "FAILED_PRECONDITION",
-    "ABORTED",
-    "OUT_OF_RANGE",
-    "UNIMPLEMENTED",
-    "INTERNAL",
-    "UNAVAILABLE",
-    "DATA_LOSS",
-    "UNAUTHENTICATED",
-];
 
 /// The settings of a route; `None` when nothing is injected.
 pub(crate) fn settings(fault: &HttpFaultInjection) -> Option<Any> {

@@ -10,6 +10,7 @@ mod http_action;
 mod http_check;
 mod layer4;
 
+pub use fault_check::GRPC_STATUSES;
 use ferromesh_types::{Hostname, Str};
 use serde::Deserialize;
 
