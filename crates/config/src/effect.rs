@@ -23,10 +23,8 @@ use Reach::{Nowhere, StockEnvoy};
 /// Kind, path and reach of each field that does not work everywhere; an empty path is the whole
 /// object.
 pub const WITHOUT_EFFECT: &[(Kind, &str, Reach)] = &[
-    (Kind::VirtualService, "spec.http[].fault", StockEnvoy),
     (Kind::VirtualService, "spec.http[].mirror", StockEnvoy),
     (Kind::VirtualService, "spec.http[].mirrors", StockEnvoy),
-    (Kind::VirtualService, "spec.http[].corsPolicy", StockEnvoy),
     (
         Kind::VirtualService,
         "spec.tcp[].match[].sourceSubnet",
@@ -181,11 +179,11 @@ mod tests {
 
     #[test]
     fn only_what_is_written_is_warned_of() {
-        let object = json!({"spec": {"http": [{}, {"fault": {}, "mirror": {}}]}});
-        let fields: Vec<_> = without_effect(Kind::VirtualService, &object)
+        let object = json!({"spec": {"egress": [{}, {"port": {}, "bind": "", "hosts": []}]}});
+        let fields: Vec<_> = without_effect(Kind::Sidecar, &object)
             .into_iter()
             .map(|finding| finding.field)
             .collect();
-        assert_eq!(fields, ["spec.http[1].fault", "spec.http[1].mirror"]);
+        assert_eq!(fields, ["spec.egress[1].port", "spec.egress[1].bind"]);
     }
 }

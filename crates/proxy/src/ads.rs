@@ -13,7 +13,7 @@ use ferromesh_xds::transport::client::BoxedStream;
 use tokio::sync::mpsc;
 
 use crate::bootstrap::AdsSettings;
-use crate::cluster::{Address, PickContext};
+use crate::cluster::PickContext;
 use crate::compiled::{Cluster, UpstreamTransport};
 use crate::proxy::ProxyHandle;
 
@@ -84,11 +84,7 @@ async fn open(cluster: &Cluster) -> io::Result<BoxedStream> {
         let reason = format!("cluster {} has no endpoint", cluster.name);
         io::Error::new(io::ErrorKind::NotConnected, reason)
     })?;
-    let address = match &endpoint.address {
-        Address::Ip(address) => ferromesh_net::Address::Ip(*address),
-        Address::Pipe(path) => ferromesh_net::Address::Unix(path.as_path().into()),
-    };
-    let stream = connect(&address, &ConnectSettings::default()).await?;
+    let stream = connect(&endpoint.address, &ConnectSettings::default()).await?;
     match &*endpoint.transport {
         UpstreamTransport::Raw => Ok(Box::new(stream)),
         UpstreamTransport::Tls(tls) => {

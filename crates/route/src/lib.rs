@@ -7,6 +7,7 @@
 
 pub mod action;
 pub mod filter_chain;
+mod filter_settings;
 pub mod fraction;
 pub mod hash_policy;
 pub mod header_match;
@@ -26,6 +27,7 @@ pub mod weighted;
 
 pub use action::{Action, DirectResponse, Forward, Timeouts};
 pub use filter_chain::{ChainIndex, ChainMatch, ConnectionView};
+pub use filter_settings::FilterSettings;
 pub use fraction::Fraction;
 pub use header_match::HeaderMatch;
 pub use mutation::{AppendAction, HeaderMutation, HeaderMutations};

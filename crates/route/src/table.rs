@@ -5,6 +5,7 @@ use std::sync::Arc;
 use ferromesh_types::Str;
 
 use crate::action::Action;
+use crate::filter_settings::FilterSettings;
 use crate::fraction::Fraction;
 use crate::header_match::HeaderMatch;
 use crate::mutation::HeaderMutations;
@@ -27,6 +28,8 @@ pub struct RouteTable {
     pub headers: HeaderMutations,
     /// Whether the edits of the most specific level are made last and so win.
     pub most_specific_headers_win: bool,
+    /// Settings of HTTP filters for every request.
+    pub filters: FilterSettings,
     virtual_hosts: Vec<Arc<VirtualHost>>,
     domains: DomainIndex,
 }
@@ -50,6 +53,8 @@ pub struct VirtualHost {
     pub request_attempt_count: bool,
     /// Whether `x-envoy-attempt-count` is sent downstream.
     pub response_attempt_count: bool,
+    /// Settings of HTTP filters for its requests.
+    pub filters: FilterSettings,
 }
 
 /// Which requests must come over TLS; the others are redirected.
@@ -75,6 +80,8 @@ pub struct Route {
     pub action: Action,
     /// Header edits for its requests.
     pub headers: HeaderMutations,
+    /// Settings of HTTP filters for its requests.
+    pub filters: FilterSettings,
     /// The config object it comes from (`metadata` key `istio.config`), for messages.
     pub origin: Option<Str>,
 }
@@ -249,6 +256,7 @@ mod tests {
                 body: bytes::Bytes::new(),
             }),
             headers: HeaderMutations::default(),
+            filters: FilterSettings::default(),
             origin: None,
         })
     }

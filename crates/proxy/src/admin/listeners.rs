@@ -69,6 +69,6 @@ pub(super) fn address_json(address: &Address) -> serde_json::Value {
             "address": address.ip().to_string(),
             "port_value": address.port(),
         }}),
-        Address::Pipe(path) => json!({"pipe": {"path": path}}),
+        Address::Unix(path) => json!({"pipe": {"path": path}}),
     }
 }

@@ -3,7 +3,6 @@
 //! In: sets of endpoints from EDS, DNS or static config. Out: one endpoint per request. The compiled
 //! description of a cluster is in `compiled`.
 
-mod address;
 mod circuit_breaker;
 pub(crate) mod dns;
 mod endpoint;
@@ -11,9 +10,9 @@ pub mod lb;
 mod original_dst;
 mod set;
 
-pub use address::Address;
 pub use circuit_breaker::{CircuitBreakers, Limit, LimitGuard, Resource, Thresholds};
 pub use endpoint::{ActiveConnectionGuard, ActiveRequestGuard, Endpoint, EndpointCounters, Health};
+pub use ferromesh_net::Address;
 pub use lb::{LbPolicy, PickContext};
 pub use original_dst::OriginalDestinations;
 pub use set::{EndpointSet, LocalityGroup, PriorityGroup, SetSettings};

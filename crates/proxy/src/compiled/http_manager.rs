@@ -7,6 +7,7 @@ use ferromesh_route::RouteTable;
 use ferromesh_types::Str;
 
 use super::cluster::Http2Settings;
+use super::http_filter::HttpFilter;
 use crate::access_log::AccessLog;
 use crate::stats::HttpStats;
 
@@ -99,38 +100,6 @@ pub enum RouteSource {
     Inline(Arc<RouteTable>),
     /// A route configuration of its own.
     Named(Str),
-}
-
-/// An HTTP filter that has an effect here.
-#[derive(Clone, Debug)]
-pub enum HttpFilter {
-    /// Offers other application protocols upstream, by the protocol of the request.
-    AlpnOverride(Arc<AlpnOverride>),
-    /// Keeps Istio's peer metadata headers inside the mesh.
-    PeerMetadata(PeerMetadata),
-}
-
-/// Application protocols to offer upstream, by the protocol that is spoken upstream. Empty keeps
-/// the cluster's own. Clusters with `alpn_override_allowed == false` are left alone.
-#[derive(Clone, Debug, Default)]
-pub struct AlpnOverride {
-    /// For HTTP/1.0.
-    pub http10: Vec<Str>,
-    /// For HTTP/1.1.
-    pub http11: Vec<Str>,
-    /// For HTTP/2.
-    pub http2: Vec<Str>,
-}
-
-/// What happens to `x-envoy-peer-metadata` and `x-envoy-peer-metadata-id`. We do not send them (an
-/// unknown peer is all that the other side misses), but we take them off what passes, so that no
-/// application sees them.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct PeerMetadata {
-    /// Removed from requests.
-    pub strip_request: bool,
-    /// Removed from responses.
-    pub strip_response: bool,
 }
 
 /// The router filter's settings.

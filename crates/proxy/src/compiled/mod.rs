@@ -13,6 +13,7 @@
 
 mod cluster;
 mod filter_chain;
+mod http_filter;
 mod http_manager;
 mod listener;
 mod tcp_proxy;
@@ -29,10 +30,13 @@ pub use cluster::{
     Http2Settings, TcpKeepalive, UpstreamHttp,
 };
 pub use filter_chain::{FilterChain, FilterChains, NetworkFilter, TerminalFilter};
+pub use http_filter::{
+    Abort, AbortKind, AlpnOverride, CorsFilter, CorsPolicy, Delay, Fault, FaultFilter, HttpFilter,
+    PeerMetadata, RouteFilter, RouteFilters,
+};
 pub use http_manager::{
-    AlpnOverride, ClientCertDetails, Codec, EscapedSlashes, ForwardClientCert,
-    HeadersWithUnderscores, Http1Downstream, HttpFilter, HttpManager, HttpTimeouts, PeerMetadata,
-    RouteSource, Router, ServerHeader, Upgrade,
+    ClientCertDetails, Codec, EscapedSlashes, ForwardClientCert, HeadersWithUnderscores,
+    Http1Downstream, HttpManager, HttpTimeouts, RouteSource, Router, ServerHeader, Upgrade,
 };
 pub use listener::{
     Listener, ListenerFilter, ListenerFilterKind, ListenerPredicate, Listeners, TrafficDirection,

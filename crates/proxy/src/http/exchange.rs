@@ -10,6 +10,7 @@ use ferromesh_http::{Headers, RequestHead, ResponseHead};
 use ferromesh_route::{Route, VirtualHost};
 use ferromesh_types::Str;
 
+use super::filter::Memory;
 use crate::access_log::ResponseFlags;
 use crate::cluster::Endpoint;
 use crate::compiled::{Cluster, Config, HttpManager};
@@ -32,6 +33,8 @@ pub(super) struct Exchange<'w> {
     pub(super) route: Option<Arc<Route>>,
     pub(super) cluster: Option<Arc<Cluster>>,
     pub(super) outcome: Outcome,
+    /// What filters remember.
+    pub(super) filters: Memory,
 }
 
 /// What became of it.

@@ -17,6 +17,8 @@ pub(crate) struct LocalReply {
     pub(crate) body: Cow<'static, str>,
     pub(crate) details: Cow<'static, str>,
     pub(crate) flags: ResponseFlags,
+    /// For gRPC clients, instead of the one that follows from the HTTP status.
+    pub(crate) grpc_status: Option<u32>,
     /// Fields besides those of every answer.
     pub(crate) headers: Vec<(&'static str, String)>,
 }
@@ -28,6 +30,7 @@ impl LocalReply {
             body: Cow::Borrowed(body),
             details: Cow::Borrowed(details),
             flags: ResponseFlags::default(),
+            grpc_status: None,
             headers: Vec::new(),
         }
     }
@@ -84,6 +87,7 @@ impl LocalReply {
             body: body.into(),
             details: format!("upstream_reset_before_response_started{{{detail}}}").into(),
             flags: reason.flag(),
+            grpc_status: None,
             headers: Vec::new(),
         };
         if reason == ResetReason::Overflow {
@@ -117,7 +121,7 @@ impl LocalReply {
         if grpc {
             let mut head = ResponseHead::new(200);
             head.headers.append("content-type", "application/grpc");
-            let status = grpc_status(self.status);
+            let status = self.grpc_status.unwrap_or_else(|| grpc_status(self.status));
             head.headers.append("grpc-status", status.to_string());
             if !body.is_empty() {
                 head.headers

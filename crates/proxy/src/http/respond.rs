@@ -27,7 +27,7 @@ impl Exchange<'_> {
             head.headers
                 .retain(|name, _| !name.starts_with(b"x-envoy-"));
         }
-        filter::on_response(&self.manager.filters, head);
+        filter::on_response(self, head);
         self.put_own_fields(head);
     }
 
@@ -93,6 +93,7 @@ impl Exchange<'_> {
     ) -> End {
         self.explain(reply.flags, reply.details.clone());
         let (mut head, content) = reply.head(self.grpc);
+        filter::on_response(self, &mut head);
         self.put_own_fields(&mut head);
         if let Downstream::Http1(side) = downstream {
             // What is left of the request cannot be told from the next one.

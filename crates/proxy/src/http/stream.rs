@@ -14,10 +14,11 @@ use ferromesh_route::{Action, Redirect, Route};
 
 use super::downstream::Downstream;
 use super::exchange::{End, Exchange, Outcome};
+use super::filter::{self, Verdict};
 use super::local_reply::{LocalReply, is_grpc};
+use super::prepare;
 use super::upload::RequestBody;
 use super::view::View;
-use super::{filter, prepare};
 use crate::access_log::ResponseFlags;
 use crate::compiled::HttpManager;
 use crate::listener::Connection;
@@ -58,6 +59,7 @@ pub(crate) async fn run(
         route: None,
         cluster: None,
         outcome: Outcome::default(),
+        filters: filter::Memory::default(),
     };
     let end = exchange.serve(&mut body, downstream).await;
     if end != End::Complete {
@@ -73,12 +75,6 @@ pub(crate) async fn run(
     exchange.record(&body);
 }
 
-/// What the route says to do.
-enum Decision {
-    Reply(LocalReply),
-    Forward(Arc<Route>, usize),
-}
-
 impl Exchange<'_> {
     async fn serve(&mut self, body: &mut RequestBody, downstream: &mut Downstream<'_>) -> End {
         let prepared = prepare::prepare(self.worker, self.connection, self.manager, &mut self.head);
@@ -86,24 +82,41 @@ impl Exchange<'_> {
             Ok(client) => self.client = client,
             Err(reply) => return self.reply(reply, body, downstream).await,
         }
-        filter::on_request(&self.manager.filters, &mut self.head);
-        match self.decide() {
-            Decision::Reply(reply) => self.reply(reply, body, downstream).await,
-            Decision::Forward(route, matched) => {
-                let Action::Forward(forward) = &route.action else {
-                    return End::Broken;
+        let found = self.find_route();
+        match filter::on_request(self, body, downstream).await {
+            Verdict::Pass => {}
+            Verdict::Reply(reply) => return self.reply(*reply, body, downstream).await,
+            Verdict::Gone => return End::Gone,
+        }
+        let (route, matched) = match found {
+            Ok(found) => found,
+            Err(reply) => return self.reply(reply, body, downstream).await,
+        };
+        match &route.action {
+            Action::Forward(forward) => self.forward(forward, matched, body, downstream).await,
+            Action::Redirect(to) => {
+                self.manager.stats.rq_redirect().inc();
+                let view = View {
+                    head: &self.head,
+                    connection: self.connection,
                 };
-                self.forward(forward, matched, body, downstream).await
+                let reply = redirect(to.status, to.location(&view, matched));
+                self.reply(reply, body, downstream).await
+            }
+            Action::Respond(direct) => {
+                self.manager.stats.rq_direct_response().inc();
+                self.reply(direct_response(direct), body, downstream).await
             }
         }
     }
 
-    /// Finds the route.
-    fn decide(&mut self) -> Decision {
+    /// Finds the route, and how many bytes of the path it matched; or the answer that says that
+    /// there is none.
+    fn find_route(&mut self) -> Result<(Arc<Route>, usize), LocalReply> {
         let config = Arc::clone(&self.config);
         let Some(table) = config.route_table(self.manager) else {
             self.manager.stats.no_route().inc();
-            return Decision::Reply(LocalReply::no_route());
+            return Err(LocalReply::no_route());
         };
         let view = View {
             head: &self.head,
@@ -118,33 +131,22 @@ impl Exchange<'_> {
             Found::TlsRequired(host) => {
                 let location = Redirect::to_https().location(&view, 0);
                 self.virtual_host = Some(Arc::clone(host));
-                return Decision::Reply(redirect(301, location));
+                return Err(redirect(301, location));
             }
             Found::NoRoute(host) => {
                 self.virtual_host = Some(Arc::clone(host));
                 self.manager.stats.no_route().inc();
-                return Decision::Reply(LocalReply::no_route());
+                return Err(LocalReply::no_route());
             }
             Found::NoVirtualHost => {
                 self.manager.stats.no_route().inc();
-                return Decision::Reply(LocalReply::no_route());
+                return Err(LocalReply::no_route());
             }
         };
         let (virtual_host, route) = (Arc::clone(virtual_host), Arc::clone(route));
         self.virtual_host = Some(virtual_host);
         self.route = Some(Arc::clone(&route));
-        match &route.action {
-            Action::Forward(_) => Decision::Forward(route, matched),
-            Action::Redirect(to) => {
-                self.manager.stats.rq_redirect().inc();
-                let location = to.location(&view, matched);
-                Decision::Reply(redirect(to.status, location))
-            }
-            Action::Respond(direct) => {
-                self.manager.stats.rq_direct_response().inc();
-                Decision::Reply(direct_response(direct))
-            }
-        }
+        Ok((route, matched))
     }
 }
 

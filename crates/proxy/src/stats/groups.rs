@@ -137,6 +137,24 @@ impl HttpStats {
 }
 
 stat_group! {
+    /// Of a fault filter, under `http.<stat prefix>.fault.`.
+    pub struct FaultStats {
+        counter aborts_injected = "aborts_injected",
+        counter delays_injected = "delays_injected",
+        counter faults_overflow = "faults_overflow",
+        gauge active_faults = "active_faults",
+    }
+}
+
+stat_group! {
+    /// Of a CORS filter, under `http.<stat prefix>.cors.`.
+    pub struct CorsStats {
+        counter origin_valid = "origin_valid",
+        counter origin_invalid = "origin_invalid",
+    }
+}
+
+stat_group! {
     /// Of one listener, under `listener.<address>.`.
     pub struct ListenerStats {
         counter downstream_cx_total = "downstream_cx_total",

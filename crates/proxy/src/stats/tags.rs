@@ -52,16 +52,28 @@ pub(crate) fn tagged(name: &str) -> Tagged {
     }
 }
 
+/// Groups of numbers within a cluster or a connection manager that have a name of their own.
+const SECTIONS: [&str; 6] = [
+    ".ssl.",
+    ".fault.",
+    ".cors.",
+    ".outlier_detection.",
+    ".health_check.",
+    ".circuit_breakers.",
+];
+
 /// The prefix and the number's own name: a semicolon ends the prefix where there is one (Istio's
-/// names), else the prefix goes up to the number's name, which has no dot or begins with `ssl.`.
+/// names), else the prefix goes up to the number's name, which has no dot or begins with one of
+/// [`SECTIONS`].
 fn split_prefix(inner: &str) -> Option<(&str, &str)> {
     if let Some(found) = inner.split_once(";.") {
         return Some(found);
     }
-    if let Some(at) = inner.rfind(".ssl.") {
-        return Some((&inner[..at], &inner[at + 1..]));
+    let section = SECTIONS.iter().find_map(|section| inner.rfind(section));
+    match section {
+        Some(at) => Some((&inner[..at], &inner[at + 1..])),
+        None => inner.rsplit_once('.'),
     }
-    inner.rsplit_once('.')
 }
 
 fn sanitized(name: &str) -> String {
@@ -96,6 +108,11 @@ mod tests {
                 "listener.0.0.0.0_80.downstream_cx_total",
                 "envoy_listener_downstream_cx_total",
                 "listener_address=\"0.0.0.0_80\"",
+            ),
+            (
+                "cluster.a.b.circuit_breakers.default.cx_open",
+                "envoy_cluster_circuit_breakers_default_cx_open",
+                "cluster_name=\"a.b\"",
             ),
             ("server.live", "envoy_server_live", ""),
         ] {

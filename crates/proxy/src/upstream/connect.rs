@@ -2,17 +2,16 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
-use ferromesh_net::{Address as NetAddress, ConnectSettings, KeepAlive};
+use ferromesh_net::{ConnectSettings, KeepAlive};
 use ferromesh_tls::TlsError;
 use ferromesh_types::Str;
 use thiserror::Error;
 
 use super::reset::ResetReason;
-use crate::cluster::{ActiveConnectionGuard, Address, Endpoint, LimitGuard};
+use crate::cluster::{ActiveConnectionGuard, Endpoint, LimitGuard};
 use crate::compiled::{Cluster, UpstreamTransport};
 use crate::worker::Transport;
 
@@ -161,7 +160,7 @@ async fn open(
     endpoint: &Arc<Endpoint>,
     options: &ConnectOptions,
 ) -> Result<Connected, ConnectError> {
-    let stream = ferromesh_net::connect(&address(&endpoint.address), &settings(cluster))
+    let stream = ferromesh_net::connect(&endpoint.address, &settings(cluster))
         .await
         .map_err(ConnectError::Socket)?;
     let local = stream.local_address().ok().and_then(|local| local.ip());
@@ -191,13 +190,6 @@ async fn open(
         transport: Transport::Client(Box::new(stream)),
         guard: Link::new(cluster, endpoint),
     })
-}
-
-fn address(address: &Address) -> NetAddress {
-    match address {
-        Address::Ip(address) => NetAddress::Ip(*address),
-        Address::Pipe(path) => NetAddress::Unix(Arc::<Path>::from(path.as_path())),
-    }
 }
 
 fn settings(cluster: &Cluster) -> ConnectSettings {

@@ -1,7 +1,7 @@
 //! Field types that every resource uses: durations, addresses, networks, data sources.
 
 use std::net::{IpAddr, SocketAddr};
-use std::path::PathBuf;
+use std::path::Path;
 use std::time::Duration;
 
 use ferromesh_proto::envoy::config::core::v3 as core;
@@ -73,7 +73,7 @@ pub(crate) fn address(value: Option<&core::Address>) -> Result<Address, Refusal>
         Some(AddressKind::SocketAddress(socket)) => {
             socket_address(socket).map(Address::Ip).at("socket_address")
         }
-        Some(AddressKind::Pipe(pipe)) => Ok(Address::Pipe(PathBuf::from(&pipe.path))),
+        Some(AddressKind::Pipe(pipe)) => Ok(Address::Unix(Path::new(&pipe.path).into())),
         Some(AddressKind::EnvoyInternalAddress(_)) => Err(Refusal::field(
             "envoy_internal_address",
             "internal listeners are not supported",

@@ -35,12 +35,13 @@ pub(super) fn compile(
         .take()
         .unwrap_or_default();
     let timeouts = timeouts(&mut value, &common)?;
-    let (filters, router) = http_filters::compile(take(&mut value.http_filters))?;
+    let prefix = format!("http.{stat_prefix}.");
+    let (filters, router) = http_filters::compile(take(&mut value.http_filters), &prefix, context)?;
     let routes = routes(value.route_specifier.take(), context)?;
     let access_logs = access_logs::compile(take(&mut value.access_log), "access_log", context)?;
     let modes = modes(&mut value)?;
     let compiled = HttpManager {
-        stats: HttpStats::new(&context.compiler.stats, &format!("http.{stat_prefix}.")),
+        stats: HttpStats::new(&context.compiler.stats, &prefix),
         stat_prefix: stat_prefix.into(),
         codec: modes.codec,
         routes,

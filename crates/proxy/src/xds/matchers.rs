@@ -115,7 +115,8 @@ pub(super) fn runtime_fraction(value: RuntimeFractionalPercent) -> Result<Fracti
         .ok_or_else(|| Refusal::field("default_value", "is needed"))
 }
 
-fn fraction(value: FractionalPercent) -> Fraction {
+/// A share.
+pub(super) fn fraction(value: FractionalPercent) -> Fraction {
     let denominator = match value.denominator() {
         DenominatorType::Hundred => 100,
         DenominatorType::TenThousand => 10_000,

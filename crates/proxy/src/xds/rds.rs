@@ -14,6 +14,7 @@ use ferromesh_types::Str;
 
 use super::fields::{flag, metadata_object, text_member};
 use super::header_edits::mutations;
+use super::http_filters::route_settings;
 use super::refusal::{At, Refusal, nothing_left};
 use super::{matchers, retries, route_action};
 
@@ -31,6 +32,7 @@ pub fn compile(mut config: pb::RouteConfiguration, version: &str) -> Result<Rout
         take(&mut config.response_headers_to_remove),
     )?;
     table.most_specific_headers_win = take(&mut config.most_specific_header_mutations_wins);
+    table.filters = route_settings::compile(take(&mut config.typed_per_filter_config), None)?;
     for (index, host) in take(&mut config.virtual_hosts).into_iter().enumerate() {
         let host = virtual_host(host).at_index("virtual_hosts", index)?;
         table.push(host).at_index("virtual_hosts", index)?;
@@ -76,6 +78,10 @@ fn virtual_host(mut host: pb::VirtualHost) -> Result<VirtualHost, Refusal> {
             .at("retry_policy")?,
         request_attempt_count: take(&mut host.include_request_attempt_count),
         response_attempt_count: take(&mut host.include_attempt_count_in_response),
+        filters: route_settings::compile(
+            take(&mut host.typed_per_filter_config),
+            host.cors.take(),
+        )?,
     };
     if compiled.domains.is_empty() {
         return Err(Refusal::field("domains", "at least one domain is needed"));
@@ -86,6 +92,10 @@ fn virtual_host(mut host: pb::VirtualHost) -> Result<VirtualHost, Refusal> {
 }
 
 fn route(mut route: pb::Route) -> Result<Route, Refusal> {
+    let older_cors = match &mut route.action {
+        Some(pb::route::Action::Route(action)) => action.cors.take(),
+        _ => None,
+    };
     let compiled = Route {
         name: take(&mut route.name).into(),
         matcher: route_match(route.r#match.take().unwrap_or_default()).at("match")?,
@@ -96,6 +106,7 @@ fn route(mut route: pb::Route) -> Result<Route, Refusal> {
             take(&mut route.response_headers_to_add),
             take(&mut route.response_headers_to_remove),
         )?,
+        filters: route_settings::compile(take(&mut route.typed_per_filter_config), older_cors)?,
         origin: origin(route.metadata.take().as_ref()),
     };
     // Names for spans, and settings of tracing: there is none.

@@ -2,6 +2,7 @@
 //! between, configured by a static bootstrap.
 
 mod churn;
+mod filters;
 mod http1;
 mod http2;
 mod mutual_tls;

@@ -23,6 +23,12 @@ pub(crate) struct Fixture {
 pub(crate) struct Setup {
     /// Fields of the route action besides the cluster, as YAML flow.
     pub(crate) route: &'static str,
+    /// Fields of the route besides match and action, as YAML flow with a leading comma.
+    pub(crate) around: &'static str,
+    /// Fields of the virtual host, as YAML flow with a leading comma.
+    pub(crate) host: &'static str,
+    /// HTTP filters before the router, as YAML flow with a trailing comma.
+    pub(crate) filters: &'static str,
     /// Fields of the connection manager, as YAML flow with a leading comma.
     pub(crate) manager: &'static str,
     /// Whether the endpoints speak HTTP/2.
@@ -65,13 +71,14 @@ impl Setup {
         };
         let (route, manager) = (self.route, self.manager);
         let (chain, cluster) = (self.chain, self.cluster);
+        let (around, host, filters) = (self.around, self.host, self.filters);
         format!(
             "static_resources:
   listeners:
   - name: web
     address: {{socket_address: {{address: 127.0.0.1, port_value: 0}}}}
     filter_chains:
-    - {{{chain}filters: [{{name: hcm, typed_config: {{\"@type\": type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager, stat_prefix: web, http_filters: [{{name: router, typed_config: {{\"@type\": type.googleapis.com/envoy.extensions.filters.http.router.v3.Router}}}}], route_config: {{name: r, virtual_hosts: [{{name: v, domains: ['*'], routes: [{{match: {{prefix: /}}, route: {{cluster: backend{route}}}}}]}}]}}{manager}}}}}]}}
+    - {{{chain}filters: [{{name: hcm, typed_config: {{\"@type\": type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager, stat_prefix: web, http_filters: [{filters}{{name: router, typed_config: {{\"@type\": type.googleapis.com/envoy.extensions.filters.http.router.v3.Router}}}}], route_config: {{name: r, virtual_hosts: [{{name: v, domains: ['*'], routes: [{{match: {{prefix: /}}, route: {{cluster: backend{route}}}{around}}}]{host}}}]}}{manager}}}}}]}}
   clusters:
   - {{name: backend, type: STATIC, connect_timeout: 1s, {cluster}{options}load_assignment: {{cluster_name: backend, endpoints: [{{lb_endpoints: [{}]}}]}}}}
 ",

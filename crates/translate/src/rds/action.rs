@@ -149,7 +149,7 @@ fn mirrors(
     http: &HttpRoute,
     scope: &RouteScope<'_>,
 ) -> Vec<RequestMirrorPolicy> {
-    if !scope.takes_route_filters() {
+    if !scope.takes_mirrors() {
         return Vec::new();
     }
     let whole = http.mirror_percent.map(|percent| Percent {

@@ -137,7 +137,7 @@ fn route(
     let message = message(http, condition, matcher, headers, action);
     let mut bytes = message.encode_to_vec();
     wire::append(&mut bytes, field::METADATA, &origin(owner));
-    for (name, settings) in filter_settings(http, scope) {
+    for (name, settings) in filter_settings(http) {
         wire::append_any_entry(&mut bytes, field::TYPED_PER_FILTER_CONFIG, name, &settings);
     }
     Some(EncodedRoute { bytes, catch_all })
@@ -184,10 +184,7 @@ fn origin(owner: RouteOwner<'_>) -> Metadata {
     Metadata::of("istio", wire::structure([("config", wire::text(path))]))
 }
 
-fn filter_settings(http: &HttpRoute, scope: &RouteScope<'_>) -> BTreeMap<&'static str, Any> {
-    if !scope.takes_route_filters() {
-        return BTreeMap::new();
-    }
+fn filter_settings(http: &HttpRoute) -> BTreeMap<&'static str, Any> {
     let fault = http
         .fault
         .as_ref()

@@ -65,9 +65,9 @@ impl Target {
 }
 
 impl RouteScope<'_> {
-    /// Whether settings of filters on a route, and mirroring, may be sent. Our own proxy refuses a
-    /// route table that has them; `config::effect` tells the user that they do nothing there.
-    pub(crate) fn takes_route_filters(&self) -> bool {
+    /// Whether mirroring may be sent. Our own proxy refuses a route table that has it;
+    /// `config::effect` tells the user that it does nothing there.
+    pub(crate) fn takes_mirrors(&self) -> bool {
         self.dialect != Dialect::Ferromesh
     }
 

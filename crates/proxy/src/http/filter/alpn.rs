@@ -19,7 +19,7 @@ pub(crate) fn override_for(
     }
     let settings = filters.iter().find_map(|filter| match filter {
         HttpFilter::AlpnOverride(settings) => Some(settings),
-        HttpFilter::PeerMetadata(_) => None,
+        _ => None,
     })?;
     let (names, number) = match upstream {
         Version::Http10 => (&settings.http10, 1),

@@ -5,14 +5,14 @@ use ferromesh_http::{Headers, RequestHead, ResponseHead};
 use crate::compiled::PeerMetadata;
 
 /// Before routing.
-pub(crate) fn on_request(settings: PeerMetadata, head: &mut RequestHead) {
+pub(super) fn on_request(settings: PeerMetadata, head: &mut RequestHead) {
     if settings.strip_request {
         strip(&mut head.headers);
     }
 }
 
 /// On the way back.
-pub(crate) fn on_response(settings: PeerMetadata, head: &mut ResponseHead) {
+pub(super) fn on_response(settings: PeerMetadata, head: &mut ResponseHead) {
     if settings.strip_response {
         strip(&mut head.headers);
     }

@@ -3,6 +3,10 @@
 //! As for network filters, the type decides, and a filter that is not known is refused: access
 //! control must never be skipped. Harmless filters without settings are accepted as what they are.
 
+mod cors;
+mod fault;
+pub(super) mod route_settings;
+
 use ferromesh_proto::envoy::extensions::filters::http::fault::v3::HttpFault;
 use ferromesh_proto::envoy::extensions::filters::http::router::v3::Router as PbRouter;
 use ferromesh_proto::envoy::extensions::filters::network::http_connection_manager::v3 as pb;
@@ -17,17 +21,16 @@ use ferromesh_types::Str;
 use std::mem::take;
 use std::sync::Arc;
 
+use super::context::Context;
 use super::refusal::{At, Refusal, nothing_left};
-use crate::compiled::{AlpnOverride, HttpFilter, PeerMetadata, Router};
+use crate::compiled::{AlpnOverride, CorsFilter, FaultFilter, HttpFilter, PeerMetadata, Router};
+use crate::stats::{CorsStats, FaultStats};
 
 /// Filters that only report: accepted, since traffic does not depend on them.
 const TELEMETRY: [&str; 2] = [
     "stats.PluginConfig",
     "envoy.extensions.filters.http.grpc_stats.v3.FilterConfig",
 ];
-
-/// Filters that act only where a route has settings for them; those settings are refused there.
-const IDLE_WITHOUT_ROUTE_SETTINGS: [&str; 1] = ["envoy.extensions.filters.http.cors.v3.Cors"];
 
 enum Kind {
     Idle,
@@ -36,7 +39,13 @@ enum Kind {
 }
 
 /// Compiles the filters of a connection manager; the router must be the last.
-pub(super) fn compile(filters: Vec<pb::HttpFilter>) -> Result<(Vec<HttpFilter>, Router), Refusal> {
+/// `prefix` is that of the manager's numbers.
+pub(super) fn compile(
+    filters: Vec<pb::HttpFilter>,
+    prefix: &str,
+    context: &Context<'_>,
+) -> Result<(Vec<HttpFilter>, Router), Refusal> {
+    let place = Place { prefix, context };
     let mut out = Vec::new();
     let mut router = None;
     for (index, filter) in filters.into_iter().enumerate() {
@@ -44,7 +53,7 @@ pub(super) fn compile(filters: Vec<pb::HttpFilter>) -> Result<(Vec<HttpFilter>, 
             let reason = "the router must be the last HTTP filter";
             return Err(Refusal::new(reason)).at_index("http_filters", index);
         }
-        match http_filter(filter).at_index("http_filters", index)? {
+        match http_filter(filter, &place).at_index("http_filters", index)? {
             Kind::Idle => {}
             Kind::Filter(filter) => out.push(filter),
             Kind::Router(settings) => router = Some(settings),
@@ -55,16 +64,24 @@ pub(super) fn compile(filters: Vec<pb::HttpFilter>) -> Result<(Vec<HttpFilter>, 
     Ok((out, router))
 }
 
-fn http_filter(filter: pb::HttpFilter) -> Result<Kind, Refusal> {
+/// What filters need besides their settings.
+struct Place<'a> {
+    prefix: &'a str,
+    context: &'a Context<'a>,
+}
+
+fn http_filter(filter: pb::HttpFilter, place: &Place<'_>) -> Result<Kind, Refusal> {
     if filter.disabled {
         return Ok(Kind::Idle);
     }
     match filter.config_type {
-        Some(ConfigType::TypedConfig(config)) => match typed(&config).at("typed_config") {
-            // The control plane itself says that the filter may be missing.
-            Err(_) if filter.is_optional => Ok(Kind::Idle),
-            result => result,
-        },
+        Some(ConfigType::TypedConfig(config)) => {
+            match typed(&config, &filter.name, place).at("typed_config") {
+                // The control plane itself says that the filter may be missing.
+                Err(_) if filter.is_optional => Ok(Kind::Idle),
+                result => result,
+            }
+        }
         Some(ConfigType::ConfigDiscovery(_)) => {
             Err(Refusal::field("config_discovery", "is not supported"))
         }
@@ -80,7 +97,8 @@ fn http_filter(filter: pb::HttpFilter) -> Result<Kind, Refusal> {
     }
 }
 
-fn typed(config: &Any) -> Result<Kind, Refusal> {
+fn typed(config: &Any, name: &str, place: &Place<'_>) -> Result<Kind, Refusal> {
+    let stats = &place.context.compiler.stats;
     let resolved = any::resolve(config)?;
     match type_url::message_name(&resolved.type_url) {
         "envoy.extensions.filters.http.router.v3.Router" => {
@@ -96,12 +114,20 @@ fn typed(config: &Any) -> Result<Kind, Refusal> {
         }
         "envoy.extensions.filters.http.fault.v3.HTTPFault" => {
             let fault: HttpFault = any::unpack(&resolved)?;
-            nothing_left(&fault)?;
-            Ok(Kind::Idle)
+            let fault = (fault != HttpFault::default()).then_some(fault);
+            Ok(Kind::Filter(HttpFilter::Fault(Arc::new(FaultFilter {
+                name: name.into(),
+                fault: fault.map(fault::compile).transpose()?.map(Arc::new),
+                stats: FaultStats::new(stats, &format!("{}fault.", place.prefix)),
+            }))))
         }
-        name if TELEMETRY.contains(&name) || IDLE_WITHOUT_ROUTE_SETTINGS.contains(&name) => {
-            Ok(Kind::Idle)
+        "envoy.extensions.filters.http.cors.v3.Cors" => {
+            Ok(Kind::Filter(HttpFilter::Cors(Arc::new(CorsFilter {
+                name: name.into(),
+                stats: CorsStats::new(stats, &format!("{}cors.", place.prefix)),
+            }))))
         }
+        name if TELEMETRY.contains(&name) => Ok(Kind::Idle),
         name => Err(Refusal::new(format!(
             "the HTTP filter {name} is not supported"
         ))),
