@@ -28,3 +28,11 @@ pub fn release() -> anyhow::Result<PathBuf> {
         .canonicalize()
         .with_context(|| format!("no folder {}", folder.display()))
 }
+
+/// Builds the proxy as `cargo build` makes it, and returns its path: for checks of what it does, not
+/// of how fast.
+pub fn meshproxy() -> anyhow::Result<PathBuf> {
+    let mut cargo = shell::cargo();
+    shell::run(cargo.args(["build", "--quiet", "--package", "ferromesh-meshproxy"]))?;
+    Ok(shell::target().join("debug/meshproxy"))
+}

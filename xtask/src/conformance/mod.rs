@@ -1,11 +1,14 @@
-//! Recorded cases of Istio's behaviour, run against our own code and compared by meaning.
+//! Cases of how Istio, Envoy and the protocols behave, run against our own code.
 //!
-//! One row of the table per set; a set reads its cases from `<data>/<set>/…` and returns what each
-//! case said. The data is not part of this repository: where it is absent, one line says so.
+//! One row of the table per set; a set reads its cases from its folder and returns what each case
+//! said. Recordings of others are not part of this repository: where they are absent, one line says
+//! so.
 
 mod bootstrap;
 mod crd_validation;
+mod http1;
 mod iptables;
+mod proxy;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -35,45 +38,51 @@ pub struct Case {
 
 type Run = fn(&Path) -> anyhow::Result<Vec<Case>>;
 
+/// Where the cases of a set are kept.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Cases {
+    /// `<data>/<set>`: recordings, which are not part of this repository.
+    Recorded,
+    /// `tests/<set>` of this repository.
+    Own,
+}
+
 /// The sets that the project supports so far.
-const SETS: &[(&str, Run)] = &[
-    ("bootstrap", bootstrap::run),
-    ("crd-validation", crd_validation::run),
-    ("iptables", iptables::run),
+const SETS: &[(&str, Cases, Run)] = &[
+    ("bootstrap", Cases::Recorded, bootstrap::run),
+    ("crd-validation", Cases::Recorded, crd_validation::run),
+    ("iptables", Cases::Recorded, iptables::run),
+    ("http1", Cases::Own, http1::run),
 ];
 
 /// Differences that are shown of a failing case.
 const SHOWN: usize = 8;
 
 pub fn run(settings: &Settings) -> anyhow::Result<()> {
-    let data = settings
-        .data
-        .clone()
-        .unwrap_or_else(|| shell::root().join("../shared/conformance"));
-    if !data.is_dir() {
-        println!(
-            "conformance: no data in {}; nothing was run",
-            data.display()
-        );
-        return Ok(());
-    }
     for wanted in &settings.sets {
-        if !SETS.iter().any(|(name, _)| name == wanted) {
-            let known: Vec<&str> = SETS.iter().map(|(name, _)| *name).collect();
+        if !SETS.iter().any(|(name, ..)| name == wanted) {
+            let known: Vec<&str> = SETS.iter().map(|(name, ..)| *name).collect();
             bail!(
                 "there is no set {wanted:?}; the sets are: {}",
                 known.join(", ")
             );
         }
     }
+    let recordings = settings
+        .data
+        .clone()
+        .unwrap_or_else(|| shell::root().join("../shared/conformance"));
     let mut failed = 0;
-    for (name, set) in SETS {
+    for (name, cases, set) in SETS {
         if !settings.sets.is_empty() && !settings.sets.iter().any(|wanted| wanted == name) {
             continue;
         }
-        let folder = data.join(name);
-        if !folder.is_dir() {
-            println!("{name}: no data in {}", folder.display());
+        let folder = match cases {
+            Cases::Recorded => recordings.join(name),
+            Cases::Own => shell::root().join("tests").join(name),
+        };
+        if *cases == Cases::Recorded && !folder.is_dir() {
+            println!("{name}: no data in {}; not run", folder.display());
             continue;
         }
         failed += report(name, &set(&folder).with_context(|| format!("set {name}"))?);
