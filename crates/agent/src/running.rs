@@ -9,6 +9,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::Path;
 use std::sync::Arc;
 
+use ferromesh_net::SocketShelf;
 use ferromesh_runtime::{Published, Publisher, SupervisorHandle};
 use ferromesh_tls::SecretStore;
 use thiserror::Error;
@@ -60,23 +61,26 @@ pub struct Agent {
     names: Option<NameTableSink>,
     metrics: AgentMetrics,
     tasks: SupervisorHandle,
+    shelf: SocketShelf,
 }
 
 impl Agent {
-    /// Starts certificate keeping and the DNS proxy. Certificates go into `secrets`.
+    /// Starts certificate keeping and the DNS proxy. Certificates go into `secrets`; all sockets
+    /// come from `shelf`.
     ///
     /// # Errors
     /// When the DNS proxy cannot listen.
-    pub async fn start(
+    pub fn start(
         settings: Arc<Settings>,
         secrets: SecretStore,
         tasks: SupervisorHandle,
+        shelf: SocketShelf,
     ) -> Result<Self, AgentError> {
         let keeper = CertificateKeeper::new(settings.certificates.clone(), secrets);
         let (certificate, rotate) = (keeper.reader(), keeper.rotate_now());
         tasks.spawn("certificate", keeper.run());
         let dns = Arc::new(DnsCounters::default());
-        let names = start_dns(&settings, &dns, &tasks).await?;
+        let names = start_dns(&settings, &dns, &tasks, &shelf)?;
         let metrics = AgentMetrics {
             dns,
             discovery: Arc::new(DiscoveryCounters::default()),
@@ -89,6 +93,7 @@ impl Agent {
             names,
             metrics,
             tasks,
+            shelf,
             settings,
         })
     }
@@ -131,7 +136,7 @@ impl Agent {
     ///
     /// # Errors
     /// When a port is taken.
-    pub async fn serve_status(
+    pub fn serve_status(
         &self,
         data_plane: Arc<dyn DataPlaneControl>,
         all_ports: bool,
@@ -155,20 +160,17 @@ impl Agent {
             "status",
             settings.status.port,
             status_router(Arc::clone(&state)),
-        )
-        .await?;
+        )?;
         if all_ports {
             let router = readiness_router(Arc::clone(&state));
-            self.listen("readiness", settings.node.readiness_port, router)
-                .await?;
+            self.listen("readiness", settings.node.readiness_port, router)?;
             let router = prometheus_router(state);
-            self.listen("prometheus", settings.node.prometheus_port, router)
-                .await?;
+            self.listen("prometheus", settings.node.prometheus_port, router)?;
         }
         Ok(quit)
     }
 
-    async fn listen(
+    fn listen(
         &self,
         what: &'static str,
         port: u16,
@@ -185,17 +187,18 @@ impl Agent {
             Ipv4Addr::UNSPECIFIED.into()
         };
         let address = SocketAddr::new(wildcard, port);
-        let (bound, serving) = serve(what, address, router, std::future::pending()).await?;
+        let (bound, serving) = serve(what, address, router, &self.shelf)?;
         info!(what, address = %bound, "serving");
         self.tasks.spawn(what, serving);
         Ok(())
     }
 }
 
-async fn start_dns(
+fn start_dns(
     settings: &Settings,
     counters: &Arc<DnsCounters>,
     tasks: &SupervisorHandle,
+    shelf: &SocketShelf,
 ) -> Result<Option<NameTableSink>, AgentError> {
     let Some(dns) = &settings.dns else {
         return Ok(None);
@@ -206,7 +209,7 @@ async fn start_dns(
     let names = NameTableSink::new(&settings.namespace, resolver.search);
     let forwarder = Forwarder::new(resolver.servers, dns.parallel, dns.timeout);
     let counters = Arc::clone(counters);
-    let server = DnsServer::bind(dns.listen, names.reader(), forwarder, counters).await?;
+    let server = DnsServer::bind(dns.listen, shelf, names.reader(), forwarder, counters)?;
     info!(address = %dns.listen, "answering DNS");
     tasks.spawn("dns", server.run());
     Ok(Some(names))

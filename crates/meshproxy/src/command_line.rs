@@ -11,6 +11,9 @@ const EXAMPLES: &str = "Examples:
   meshproxy sidecar --data-plane envoy --envoy-path /usr/local/bin/envoy
                                            the agent with a stock Envoy
   meshproxy -c envoy.yaml                  a static Envoy configuration, no control plane
+  meshproxy -c envoy.yaml --hot-upgrade /run/meshproxy.sock
+                                           the same line again, with a new configuration or a new
+                                           binary, replaces the running process without a loss
   meshproxy request GET config_dump        ask the running proxy's admin interface
   meshproxy istio-iptables --dry-run       print the redirection rules
 
@@ -53,6 +56,20 @@ pub(crate) struct StaticOptions {
     /// Most seconds that a drain may take after SIGTERM
     #[arg(long, default_value_t = 5, value_name = "SECONDS")]
     pub(crate) drain_time_s: u64,
+    /// Take the sockets of the meshproxy that was started with the same FILE (a Unix socket), and
+    /// let the next one take ours: no connection is refused or cut
+    #[arg(long, value_name = "FILE")]
+    pub(crate) hot_upgrade: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) upgrade: UpgradeOptions,
+}
+
+/// What a hot upgrade leaves to the process that is replaced.
+#[derive(Args, Clone, Debug, Default)]
+pub(crate) struct UpgradeOptions {
+    /// Most seconds that the replaced process goes on with its open connections
+    #[arg(long, default_value_t = 900, value_name = "SECONDS")]
+    pub(crate) parent_shutdown_time_s: u64,
 }
 
 #[derive(Debug, Subcommand)]
@@ -114,6 +131,12 @@ pub(crate) struct ProxyOptions {
     /// Envoy's binary, for --data-plane envoy
     #[arg(long, value_name = "FILE")]
     pub(crate) envoy_path: Option<PathBuf>,
+    /// Take the sockets of the meshproxy that runs here with this flag, and let the next one take
+    /// ours: no connection is refused or cut. They meet at hot-upgrade.sock in the proxy's folder
+    #[arg(long)]
+    pub(crate) hot_upgrade: bool,
+    #[command(flatten)]
+    pub(crate) upgrade: UpgradeOptions,
 }
 
 /// Flags of the redirection.

@@ -4,12 +4,14 @@
 //! own data plane or a stock Envoy; `-c` runs a static configuration without an agent.
 
 mod command_line;
+mod leave;
 mod own;
 mod probe_commands;
 mod proxy_command;
 mod redirection;
 mod static_command;
 mod stock;
+mod upgrade;
 
 use std::process::ExitCode;
 

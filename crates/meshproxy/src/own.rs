@@ -11,12 +11,17 @@ use ferromesh_agent::http_client::{Peer, request};
 use ferromesh_agent::node::Node;
 use ferromesh_agent::settings::Settings;
 use ferromesh_agent::status::serve;
+use ferromesh_net::SocketShelf;
 use ferromesh_proxy::{Proxy, ProxyHandle, ProxySettings, ServerState};
 use ferromesh_runtime::{Supervisor, SupervisorHandle, terminated_or_interrupted};
 use ferromesh_telemetry::LogHandle;
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use tracing::info;
+
+use crate::command_line::ProxyOptions;
+use crate::leave::Leaving;
+use crate::upgrade::Upgrade;
 
 /// How long our own admin interface may take to list the metrics.
 const SCRAPE_TIMEOUT: Duration = Duration::from_secs(5);
@@ -25,24 +30,34 @@ const SCRAPE_TIMEOUT: Duration = Duration::from_secs(5);
 const USER_AGENT: &str = "ferromesh";
 
 /// Runs until told to leave, then drains.
-pub(crate) async fn run(settings: Arc<Settings>, log: LogHandle) -> anyhow::Result<()> {
+pub(crate) async fn run(
+    settings: Arc<Settings>,
+    log: LogHandle,
+    options: &ProxyOptions,
+) -> anyhow::Result<()> {
     let mut supervisor = Supervisor::new();
     let tasks = supervisor.handle();
-    let proxy = Proxy::start(ProxySettings {
+    let meeting = settings.config_folder().join("hot-upgrade.sock");
+    let limit = Duration::from_secs(options.upgrade.parent_shutdown_time_s);
+    let meeting = options.hot_upgrade.then_some(meeting.as_path());
+    let mut upgrade = Upgrade::begin(meeting, limit).await?;
+    let proxy_settings = ProxySettings {
         workers: settings.concurrency as usize,
         log: Some(log),
         version: env!("CARGO_PKG_VERSION").to_owned(),
         node: Some(Node::new(&settings.node).to_proto(USER_AGENT)),
-    })?;
+    };
+    let shelf = upgrade.shelf().clone();
+    let proxy = Proxy::start_on(proxy_settings, shelf.clone())?;
     let secrets = proxy.secrets().clone();
-    let agent = Agent::start(Arc::clone(&settings), secrets, tasks.clone()).await?;
+    let agent = Agent::start(Arc::clone(&settings), secrets, tasks.clone(), shelf.clone())?;
     let admin = SocketAddr::from(([127, 0, 0, 1], settings.admin_port()));
-    serve_admin(&proxy, admin, &tasks).await?;
+    serve_admin(&proxy, admin, &tasks, &shelf)?;
     let control = Arc::new(OwnControl {
         proxy: proxy.clone(),
         admin_port: admin.port(),
     });
-    let quit = agent.serve_status(control, true).await?;
+    let quit = agent.serve_status(control, true)?;
 
     let stream = agent.discover();
     let following = proxy.clone();
@@ -50,34 +65,32 @@ pub(crate) async fn run(settings: Arc<Settings>, log: LogHandle) -> anyhow::Resu
         following.run_xds(stream.events, stream.commands).await;
         Err::<(), _>("the discovery client ended")
     });
-    tokio::select! {
-        signal = terminated_or_interrupted() => signal?,
-        () = quit.notified() => {}
-        () = proxy.quit_requested() => {}
+    let leaving = if settings.exit_on_zero_connections {
+        Leaving::without_limit(settings.minimum_drain)
+    } else {
+        Leaving::within(settings.termination_drain)
+    };
+    let replaced = tokio::select! {
+        signal = terminated_or_interrupted() => { signal?; None }
+        () = quit.notified() => None,
+        () = proxy.quit_requested() => None,
         failure = supervisor.failed() => return Err(anyhow!(failure)),
-    }
-    leave(&proxy, settings.termination_drain).await;
+        replaced = upgrade.run(&proxy) => Some(replaced?),
+    };
+    leaving.leave(&proxy, replaced).await;
     Ok(())
 }
 
-/// Finishes what is in flight, at most for `limit`.
-pub(crate) async fn leave(proxy: &ProxyHandle, limit: Duration) {
-    info!(?limit, "leaving: draining first");
-    proxy.begin_drain();
-    proxy.drain(limit).await;
-    info!("drained");
-}
-
 /// Serves the admin interface.
-pub(crate) async fn serve_admin(
+pub(crate) fn serve_admin(
     proxy: &ProxyHandle,
     address: SocketAddr,
     tasks: &SupervisorHandle,
+    shelf: &SocketShelf,
 ) -> anyhow::Result<()> {
     let router = proxy.admin_router();
-    let (bound, serving) = serve("admin", address, router, std::future::pending())
-        .await
-        .context("opening the admin interface")?;
+    let (bound, serving) =
+        serve("admin", address, router, shelf).context("opening the admin interface")?;
     info!(address = %bound, "admin interface");
     tasks.spawn("admin", serving);
     Ok(())

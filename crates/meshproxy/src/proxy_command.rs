@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use ferromesh_agent::settings::{Arguments, DataPlane, Role, Settings};
 use ferromesh_telemetry::{LogFormat, LogHandle, init_logging};
 
@@ -45,7 +45,12 @@ fn run(role: Role, options: &ProxyOptions) -> anyhow::Result<()> {
         .build()
         .context("starting the control runtime")?;
     match settings.data_plane.clone() {
-        DataPlane::Own => runtime.block_on(own::run(settings, log)),
+        DataPlane::Own => runtime.block_on(own::run(settings, log, options)),
+        DataPlane::Envoy { .. } if options.hot_upgrade => {
+            bail!(
+                "--hot-upgrade is of our own data plane; a stock Envoy has hot restarts of its own"
+            )
+        }
         DataPlane::Envoy { path } => runtime.block_on(stock::run(settings, &path)),
     }
 }

@@ -8,11 +8,12 @@ use ferromesh_proto::yaml;
 use ferromesh_proxy::{Proxy, ProxySettings};
 use ferromesh_runtime::{Supervisor, terminated_or_interrupted};
 use ferromesh_telemetry::{LogFormat, LogHandle, init_logging};
-use tracing::info;
 
 use crate::command_line::StaticOptions;
-use crate::own::{leave, serve_admin};
+use crate::leave::Leaving;
+use crate::own::serve_admin;
 use crate::proxy_command::level_name;
+use crate::upgrade::Upgrade;
 
 pub(crate) fn run(options: &StaticOptions) -> anyhow::Result<()> {
     let filter = match std::env::var("FERROMESH_LOG") {
@@ -50,12 +51,15 @@ async fn serve(
 ) -> anyhow::Result<()> {
     let mut supervisor = Supervisor::new();
     let tasks = supervisor.handle();
-    let proxy = Proxy::start(ProxySettings {
+    let limit = Duration::from_secs(options.upgrade.parent_shutdown_time_s);
+    let mut upgrade = Upgrade::begin(options.hot_upgrade.as_deref(), limit).await?;
+    let settings = ProxySettings {
         workers: options.concurrency as usize,
         log: Some(log),
         version: env!("CARGO_PKG_VERSION").to_owned(),
         node: None,
-    })?;
+    };
+    let proxy = Proxy::start_on(settings, upgrade.shelf().clone())?;
     let settings = proxy
         .apply_bootstrap(bootstrap)
         .context("the configuration")?;
@@ -63,7 +67,7 @@ async fn serve(
         let address = address
             .ip()
             .context("admin.address: a Unix socket is not supported")?;
-        serve_admin(&proxy, address, &tasks).await?;
+        serve_admin(&proxy, address, &tasks, upgrade.shelf())?;
     }
     if let Some(ads) = settings.ads {
         let following = proxy.clone();
@@ -72,12 +76,13 @@ async fn serve(
             Err::<(), _>("the discovery client ended")
         });
     }
-    info!("running a static configuration");
-    tokio::select! {
-        signal = terminated_or_interrupted() => signal?,
-        () = proxy.quit_requested() => {}
+    let leaving = Leaving::within(Duration::from_secs(options.drain_time_s));
+    let replaced = tokio::select! {
+        signal = terminated_or_interrupted() => { signal?; None }
+        () = proxy.quit_requested() => None,
         failure = supervisor.failed() => return Err(anyhow!(failure)),
-    }
-    leave(&proxy, Duration::from_secs(options.drain_time_s)).await;
+        replaced = upgrade.run(&proxy) => Some(replaced?),
+    };
+    leaving.leave(&proxy, replaced).await;
     Ok(())
 }

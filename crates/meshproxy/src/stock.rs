@@ -7,6 +7,7 @@ use anyhow::anyhow;
 use ferromesh_agent::Agent;
 use ferromesh_agent::envoy::{EnvoyControl, EnvoyProcess};
 use ferromesh_agent::settings::Settings;
+use ferromesh_net::SocketShelf;
 use ferromesh_runtime::{Supervisor, terminated_or_interrupted};
 use ferromesh_tls::SecretStore;
 use tracing::info;
@@ -14,10 +15,11 @@ use tracing::info;
 pub(crate) async fn run(settings: Arc<Settings>, binary: &Path) -> anyhow::Result<()> {
     let mut supervisor = Supervisor::new();
     let tasks = supervisor.handle();
-    let agent = Agent::start(Arc::clone(&settings), SecretStore::new(), tasks).await?;
+    let secrets = SecretStore::new();
+    let agent = Agent::start(Arc::clone(&settings), secrets, tasks, SocketShelf::new())?;
     agent.serve_envoy()?;
     let control = Arc::new(EnvoyControl::new(settings.admin_port()));
-    let quit = agent.serve_status(control, false).await?;
+    let quit = agent.serve_status(control, false)?;
     let mut envoy = EnvoyProcess::start(binary, &settings)?;
     tokio::select! {
         signal = terminated_or_interrupted() => signal?,

@@ -6,20 +6,24 @@
 
 mod address;
 mod connect;
+mod handover;
 mod listen;
 mod namespace;
 mod original_dst;
 mod proxy_protocol;
 mod relay;
 mod rewind;
+mod shelf;
 mod stream;
 
 pub use address::Address;
 pub use connect::{ConnectSettings, connect};
+pub use handover::{HandoverError, HandoverPoint, Inheritance, Successor};
 pub use listen::{ListenError, ListenSettings, Listener};
 pub use namespace::{NamespaceError, enter_network_namespace};
 pub use original_dst::original_destination;
 pub use proxy_protocol::{ProxyHeader, parse_proxy_header};
 pub use relay::{RelayCounters, RelayEnd, Side, relay};
 pub use rewind::Rewind;
+pub use shelf::SocketShelf;
 pub use stream::{KeepAlive, Stream};

@@ -3,11 +3,11 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use thiserror::Error;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 
 use crate::stream::KeepAlive;
 
@@ -44,6 +44,14 @@ impl ListenSettings {
             keep_alive: None,
         }
     }
+
+    pub(crate) fn failed(&self, step: &'static str, source: io::Error) -> ListenError {
+        ListenError {
+            address: self.address,
+            step,
+            source,
+        }
+    }
 }
 
 /// A listening socket could not be opened.
@@ -57,23 +65,18 @@ pub struct ListenError {
 }
 
 /// A bound, listening socket that is not yet tied to a runtime.
+///
+/// What accepted connections need is set here once: they inherit `TCP_NODELAY` and keep-alive from
+/// the socket that accepted them (tcp(7) of Linux).
 #[derive(Debug)]
 pub struct Listener {
     socket: Socket,
-    keep_alive: Option<KeepAlive>,
 }
 
 impl Listener {
     /// Opens, binds and listens.
     pub fn bind(settings: &ListenSettings) -> Result<Self, ListenError> {
-        let fail = |step| {
-            move |source| ListenError {
-                address: settings.address,
-                step,
-                source,
-            }
-        };
-        let is_v6 = settings.address.is_ipv6();
+        let fail = |step| move |source| settings.failed(step, source);
         let domain = Domain::for_address(settings.address);
         let socket = Socket::new(domain, Type::STREAM.nonblocking(), Some(Protocol::TCP))
             .map_err(fail("open a socket"))?;
@@ -85,25 +88,68 @@ impl Listener {
                 .set_reuse_port(true)
                 .map_err(fail("set SO_REUSEPORT"))?;
         }
-        if is_v6 {
+        if settings.address.is_ipv6() {
             socket
                 .set_only_v6(!settings.dual_stack)
                 .map_err(fail("set IPV6_V6ONLY"))?;
         }
-        if settings.transparent {
-            set_transparent(&socket, is_v6).map_err(fail("set IP_TRANSPARENT"))?;
-        }
-        if settings.freebind {
-            set_freebind(&socket, is_v6).map_err(fail("set IP_FREEBIND"))?;
-        }
+        let mut listener = Self { socket };
+        listener.apply(settings)?;
+        let socket = &listener.socket;
         socket
             .bind(&settings.address.into())
             .map_err(fail("bind"))?;
         socket.listen(settings.backlog).map_err(fail("listen"))?;
-        Ok(Self {
-            socket,
-            keep_alive: settings.keep_alive,
-        })
+        Ok(listener)
+    }
+
+    /// A socket that listens already.
+    pub(crate) fn from_socket(socket: Socket) -> Self {
+        Self { socket }
+    }
+
+    /// Brings a socket that listens already, perhaps for somebody else until now, to `settings`.
+    ///
+    /// # Errors
+    /// When it was bound with what cannot be changed any more.
+    pub(crate) fn adopt(&mut self, settings: &ListenSettings) -> Result<(), ListenError> {
+        let fail = |step| move |source| settings.failed(step, source);
+        let only_v6 = settings.address.is_ipv6()
+            && self.socket.only_v6().map_err(fail("read IPV6_V6ONLY"))?;
+        let same_family = !settings.address.is_ipv6() || only_v6 != settings.dual_stack;
+        let reuse_port = self
+            .socket
+            .reuse_port()
+            .map_err(fail("read SO_REUSEPORT"))?;
+        if !same_family || reuse_port != settings.reuse_port {
+            let reason = "the socket that is there was bound with other options; restart to change";
+            return Err(settings.failed("adopt", io::Error::other(reason)));
+        }
+        self.apply(settings)?;
+        self.socket
+            .listen(settings.backlog)
+            .map_err(fail("listen"))?;
+        Ok(())
+    }
+
+    /// Sets what can be set at any time.
+    fn apply(&mut self, settings: &ListenSettings) -> Result<(), ListenError> {
+        let fail = |step| move |source| settings.failed(step, source);
+        let (socket, is_v6) = (&self.socket, settings.address.is_ipv6());
+        if settings.transparent {
+            set_transparent(socket, is_v6).map_err(fail("set IP_TRANSPARENT"))?;
+        }
+        if settings.freebind {
+            set_freebind(socket, is_v6).map_err(fail("set IP_FREEBIND"))?;
+        }
+        socket
+            .set_tcp_nodelay(true)
+            .map_err(fail("set TCP_NODELAY"))?;
+        match &settings.keep_alive {
+            Some(keep_alive) => keep_alive.apply(&SockRef::from(socket)),
+            None => socket.set_keepalive(false),
+        }
+        .map_err(fail("set SO_KEEPALIVE"))
     }
 
     /// The bound address, with the port that the kernel chose.
@@ -121,19 +167,14 @@ impl Listener {
 
     /// Another handle on the same socket (and the same accept queue).
     pub fn try_clone(&self) -> io::Result<Self> {
-        Ok(Self {
-            socket: self.socket.try_clone()?,
-            keep_alive: self.keep_alive,
-        })
+        let socket = self.socket.try_clone()?;
+        Ok(Self { socket })
     }
+}
 
-    /// Sets what accepted connections need; to be called once on each.
-    pub fn prepare(stream: &TcpStream, keep_alive: Option<&KeepAlive>) -> io::Result<()> {
-        stream.set_nodelay(true)?;
-        if let Some(keep_alive) = keep_alive {
-            keep_alive.apply(&SockRef::from(stream))?;
-        }
-        Ok(())
+impl From<Listener> for OwnedFd {
+    fn from(listener: Listener) -> Self {
+        listener.socket.into()
     }
 }
 
@@ -170,6 +211,27 @@ mod tests {
         let address = first.local_address().expect("a bound socket");
         assert_ne!(address.port(), 0);
         Listener::bind(&ListenSettings::new(address)).expect("the same port again");
+    }
+
+    #[tokio::test]
+    async fn accepted_connections_inherit_what_the_listener_sets() {
+        let mut settings = ListenSettings::new(([127, 0, 0, 1], 0).into());
+        settings.keep_alive = Some(KeepAlive {
+            time: Some(std::time::Duration::from_secs(77)),
+            ..KeepAlive::default()
+        });
+        let listener = Listener::bind(&settings).expect("a loopback port");
+        let listener = listener.into_tokio().expect("a runtime");
+        let address = listener.local_addr().expect("bound");
+        let client = tokio::net::TcpStream::connect(address);
+        let (client, accepted) = tokio::join!(client, listener.accept());
+        let (accepted, _) = accepted.expect("the connection");
+        assert!(accepted.nodelay().expect("an option"));
+        let socket = SockRef::from(&accepted);
+        assert!(socket.keepalive().expect("an option"));
+        let time = socket.tcp_keepalive_time().expect("an option");
+        assert_eq!(time.as_secs(), 77);
+        drop(client);
     }
 
     #[test]

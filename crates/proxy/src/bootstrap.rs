@@ -17,9 +17,10 @@ use ferromesh_types::Str;
 use tracing::warn;
 
 use crate::cluster::Address;
+use crate::compiled::OverloadSettings;
 use crate::snapshot::Live;
 use crate::xds::refusal::{At, nothing_left};
-use crate::xds::{Compiler, Refusal, cds, fields, lds, sds};
+use crate::xds::{Compiler, Refusal, cds, fields, lds, overload, sds};
 
 /// What a bootstrap asks of the process besides its static resources.
 #[derive(Clone, Debug, Default)]
@@ -30,6 +31,8 @@ pub struct BootstrapSettings {
     pub admin: Option<Address>,
     /// The control plane; `None` without.
     pub ads: Option<AdsSettings>,
+    /// What is done under pressure.
+    pub overload: OverloadSettings,
 }
 
 /// The aggregated stream of a bootstrap.
@@ -56,6 +59,14 @@ pub(crate) fn apply(
     let resources = bootstrap.static_resources.take().unwrap_or_default();
     static_resources(resources, compiler, live).at("static_resources")?;
     live.follow_secret_files();
+    let overload = bootstrap.overload_manager.take().map(overload::compile);
+    let mut overload = overload
+        .transpose()
+        .at("overload_manager")?
+        .unwrap_or_default();
+    if let Some(runtime) = bootstrap.layered_runtime.take() {
+        overload::runtime_limits(runtime, &mut overload);
+    }
     let settings = BootstrapSettings {
         node: bootstrap.node.take(),
         admin: bootstrap
@@ -72,10 +83,8 @@ pub(crate) fn apply(
             .transpose()
             .at("dynamic_resources")?
             .flatten(),
+        overload,
     };
-    if bootstrap.overload_manager.take().is_some() {
-        warn!("bootstrap: overload_manager is accepted, but has no effect in this version");
-    }
     if bootstrap.tracing.take().is_some() {
         warn!("bootstrap: tracing is accepted, but has no effect in this version");
     }
@@ -86,7 +95,6 @@ pub(crate) fn apply(
 
 /// Fields about Envoy's own inner workings: its runtime flags, statistics names, watchdogs, resolver.
 fn without_effect(bootstrap: &mut pb::Bootstrap) -> Result<(), Refusal> {
-    bootstrap.layered_runtime = None;
     bootstrap.stats_config = None;
     bootstrap.stats_flush_interval = None;
     bootstrap.stats_flush = None;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use ferromesh_net::{ListenError, SocketShelf};
 use ferromesh_runtime::Published;
 use hickory_proto::op::{Message, ResponseCode};
 use thiserror::Error;
@@ -30,10 +31,19 @@ const QUERY: usize = 4096;
 
 /// Why the proxy cannot listen.
 #[derive(Debug, Error)]
-#[error("cannot listen for DNS on {address}: {reason}")]
-pub struct DnsError {
-    address: SocketAddr,
-    reason: io::Error,
+#[non_exhaustive]
+pub enum DnsError {
+    /// Over TCP.
+    #[error("DNS over TCP: {0}")]
+    Tcp(#[from] ListenError),
+    /// Over UDP.
+    #[error("cannot listen for DNS on {address}: {reason}")]
+    Udp {
+        /// Where.
+        address: SocketAddr,
+        /// What the system said.
+        reason: io::Error,
+    },
 }
 
 /// What the proxy has done so far.
@@ -52,6 +62,7 @@ pub struct DnsCounters {
 pub struct DnsServer {
     udp: UdpSocket,
     tcp: TcpListener,
+    shelf: SocketShelf,
     shared: Arc<Shared>,
 }
 
@@ -65,20 +76,23 @@ struct Shared {
 }
 
 impl DnsServer {
-    /// Binds UDP and TCP on the same address; with port 0 both get the same free port.
+    /// Takes UDP and TCP sockets on the same address from `shelf`; with port 0 both get the same
+    /// free port.
     ///
     /// # Errors
     /// When an address is taken or not ours.
-    pub async fn bind(
+    pub fn bind(
         address: SocketAddr,
+        shelf: &SocketShelf,
         names: Published<NameIndex>,
         forwarder: Forwarder,
         counters: Arc<DnsCounters>,
     ) -> Result<Self, DnsError> {
-        let failed = |reason| DnsError { address, reason };
-        let tcp = TcpListener::bind(address).await.map_err(failed)?;
+        let failed = |reason| DnsError::Udp { address, reason };
+        let tcp = shelf.listener(address)?.into_tokio().map_err(failed)?;
         let bound = tcp.local_addr().map_err(failed)?;
-        let udp = UdpSocket::bind(bound).await.map_err(failed)?;
+        let udp = shelf.datagrams(bound).map_err(failed)?;
+        let udp = UdpSocket::from_std(udp).map_err(failed)?;
         let shared = Arc::new(Shared {
             names,
             forwarder,
@@ -86,7 +100,12 @@ impl DnsServer {
             waiting: Semaphore::new(WAITING),
             connections: Arc::new(Semaphore::new(CONNECTIONS)),
         });
-        Ok(Self { udp, tcp, shared })
+        Ok(Self {
+            udp,
+            tcp,
+            shelf: shelf.clone(),
+            shared,
+        })
     }
 
     /// The address in use.
@@ -94,14 +113,18 @@ impl DnsServer {
         self.tcp.local_addr()
     }
 
-    /// Serves until the sockets fail.
+    /// Serves, from when this process serves until a successor does or the sockets fail.
     ///
     /// # Errors
     /// The socket's failure.
     pub async fn run(self) -> io::Result<()> {
+        self.shelf.serving().await;
         let datagrams = serve_datagrams(Arc::new(self.udp), Arc::clone(&self.shared));
         let streams = serve_streams(self.tcp, self.shared);
-        tokio::try_join!(datagrams, streams).map(drop)
+        tokio::select! {
+            result = async { tokio::try_join!(datagrams, streams) } => result.map(drop),
+            () = self.shelf.released() => Ok(()),
+        }
     }
 }
 

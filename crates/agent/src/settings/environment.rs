@@ -162,6 +162,12 @@ pub(super) fn read(
             ),
         drain: seconds("/drainDuration", 45),
         delta: environment.flag("ISTIO_DELTA_XDS", true)?,
+        minimum_drain: environment
+            .parse(
+                "MINIMUM_DRAIN_DURATION_SECONDS",
+                "a whole number of seconds",
+            )?
+            .map_or(Duration::from_secs(5), Duration::from_secs),
         exit_on_zero_connections: environment.flag("EXIT_ON_ZERO_ACTIVE_CONNECTIONS", false)?,
         pod_name: environment.text("POD_NAME", ""),
         namespace: environment.text("POD_NAMESPACE", "default"),

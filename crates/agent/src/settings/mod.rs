@@ -116,7 +116,9 @@ pub struct Settings {
     pub drain: Duration,
     /// Incremental discovery.
     pub delta: bool,
-    /// Leave as soon as no connection is left instead of after the drain time.
+    /// With `exit_on_zero_connections`: how long listeners stay open at least.
+    pub minimum_drain: Duration,
+    /// Wait until no connection is left, however long that takes, instead of for the drain time.
     pub exit_on_zero_connections: bool,
 }
 

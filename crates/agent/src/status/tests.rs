@@ -29,9 +29,8 @@ impl DataPlaneControl for Unready {
 
 async fn start(router: Router) -> SocketAddr {
     let address = "127.0.0.1:0".parse().expect("an address");
-    let (bound, serving) = serve("test", address, router, std::future::pending())
-        .await
-        .expect("bound");
+    let shelf = ferromesh_net::SocketShelf::new();
+    let (bound, serving) = serve("test", address, router, &shelf).expect("bound");
     tokio::spawn(serving);
     bound
 }

@@ -11,6 +11,8 @@ mod listeners;
 mod server_info;
 mod stats;
 
+pub(crate) use server_info::resident_bytes;
+
 use axum::Router;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};

@@ -77,7 +77,7 @@ pub(super) async fn memory() -> Response {
 }
 
 /// The process's resident memory, from `/proc`.
-pub(super) fn resident_bytes() -> Option<u64> {
+pub(crate) fn resident_bytes() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = status
         .lines()

@@ -5,6 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use ferromesh_net::KeepAlive;
 use ferromesh_types::Str;
 
 use super::filter_chain::FilterChains;
@@ -30,6 +31,8 @@ pub struct Listener {
     pub transparent: bool,
     /// IP_FREEBIND on the listening socket.
     pub freebind: bool,
+    /// TCP keep-alive of accepted connections.
+    pub keep_alive: Option<KeepAlive>,
     /// In the order in which they run.
     pub listener_filters: Vec<ListenerFilter>,
     /// How long the listener filters may take; `None` waits without limit.

@@ -16,6 +16,7 @@ mod filter_chain;
 mod http_filter;
 mod http_manager;
 mod listener;
+mod overload;
 mod tcp_proxy;
 mod transport;
 
@@ -41,6 +42,7 @@ pub use http_manager::{
 pub use listener::{
     Listener, ListenerFilter, ListenerFilterKind, ListenerPredicate, Listeners, TrafficDirection,
 };
+pub use overload::{Monitor, OverloadAction, OverloadSettings, Trigger};
 pub use tcp_proxy::TcpProxy;
 pub use transport::{
     DownstreamTransport, TransportMatch, Transports, UpstreamTls, UpstreamTransport,

@@ -57,6 +57,11 @@ impl LocalReply {
             .flagged(ResponseFlags::NO_HEALTHY_UPSTREAM)
     }
 
+    /// The overload manager takes no more requests.
+    pub(super) fn overloaded() -> Self {
+        Self::new(503, "envoy overloaded", "overload")
+    }
+
     pub(super) fn upgrade_refused() -> Self {
         Self::new(403, "", "upgrade_failed")
     }

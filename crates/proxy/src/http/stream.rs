@@ -20,7 +20,7 @@ use super::prepare;
 use super::upload::RequestBody;
 use super::view::View;
 use crate::access_log::ResponseFlags;
-use crate::compiled::HttpManager;
+use crate::compiled::{HttpManager, OverloadAction};
 use crate::listener::Connection;
 use crate::worker::Worker;
 
@@ -77,6 +77,11 @@ pub(crate) async fn run(
 
 impl Exchange<'_> {
     async fn serve(&mut self, body: &mut RequestBody, downstream: &mut Downstream<'_>) -> End {
+        let overload = &self.worker.overload;
+        if overload.is_on(OverloadAction::StopAcceptingRequests) {
+            self.manager.stats.downstream_rq_overload_close().inc();
+            return self.reply(LocalReply::overloaded(), body, downstream).await;
+        }
         let prepared = prepare::prepare(self.worker, self.connection, self.manager, &mut self.head);
         match prepared {
             Ok(client) => self.client = client,

@@ -15,7 +15,7 @@ use ferromesh_http::{Framing, RequestHead, ResponseHead, Version};
 use tokio::io::AsyncReadExt;
 
 use crate::access_log::{LogRecord, log_all};
-use crate::compiled::{Codec, HttpManager};
+use crate::compiled::{Codec, HttpManager, OverloadAction};
 use crate::http::{Downstream, Http1Side, refuse_head, run};
 use crate::listener::{Connection, HttpKind, inspect_http};
 use crate::worker::{Transport, Worker};
@@ -153,7 +153,12 @@ async fn serve_http1(
             .timeouts
             .max_connection_duration
             .is_some_and(|most| opened.elapsed() >= most);
-        side.close = !request.keep_alive || spent || old;
+        let strained = worker.overload.is_on(OverloadAction::DisableKeepAlive);
+        if strained {
+            let stats = &manager.stats;
+            stats.downstream_cx_overload_disable_keepalive().inc();
+        }
+        side.close = !request.keep_alive || spent || old || strained;
         side.version = request.head.version;
         let IncomingRequest { head, framing, .. } = request;
         let mut downstream = Downstream::Http1(&mut side);

@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
+use ferromesh_net::SocketShelf;
 use ferromesh_proto::envoy::config::bootstrap::v3::Bootstrap;
 use ferromesh_proto::envoy::config::core::v3::Node;
 use ferromesh_runtime::Published;
@@ -28,11 +29,11 @@ use readiness::Readiness;
 use crate::access_log::LogSinks;
 use crate::bootstrap::{self, BootstrapSettings};
 use crate::cluster::dns::DnsResolvers;
-use crate::compiled::Config;
+use crate::compiled::{Config, OverloadSettings};
 use crate::snapshot::Live;
 use crate::stats::Stats;
 use crate::stats::groups::ControlStats;
-use crate::worker::{SocketState, StartError, WorkerSettings, Workers};
+use crate::worker::{Overload, SocketState, StartError, WorkerSettings, Workers};
 use crate::xds::{Compiler, Refusal};
 
 /// How long the end waits for access logs to be written.
@@ -84,6 +85,7 @@ pub(crate) struct Shared {
     pub(crate) started_at: SystemTime,
     pub(crate) bootstrap: OnceLock<(Bootstrap, SystemTime)>,
     pub(crate) workers: Mutex<Option<Workers>>,
+    pub(crate) overload: Arc<Overload>,
     pub(crate) concurrency: usize,
     /// Since when config has been there, and whether the proxy has been ready since.
     readiness: Mutex<Readiness>,
@@ -94,8 +96,18 @@ pub(crate) struct Shared {
 }
 
 impl Proxy {
-    /// Starts the workers. Call it inside a tokio runtime.
+    /// Starts the workers, listening. Call it inside a tokio runtime.
     pub fn start(settings: ProxySettings) -> Result<ProxyHandle, ProxyError> {
+        let handle = Self::start_on(settings, SocketShelf::new())?;
+        handle.listen();
+        Ok(handle)
+    }
+
+    /// Starts the workers; their sockets come from `shelf`, when [`ProxyHandle::listen`] is called.
+    pub fn start_on(
+        settings: ProxySettings,
+        shelf: SocketShelf,
+    ) -> Result<ProxyHandle, ProxyError> {
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         let concurrency = match settings.workers {
             0 => cores,
@@ -114,7 +126,9 @@ impl Proxy {
                 workers: concurrency,
             },
             &published,
+            shelf,
         )?;
+        let overload = Arc::clone(workers.overload());
         let changed = Arc::new(Notify::new());
         let shared = Arc::new(Shared {
             settings,
@@ -126,6 +140,7 @@ impl Proxy {
             started_at: SystemTime::now(),
             bootstrap: OnceLock::new(),
             workers: Mutex::new(Some(workers)),
+            overload,
             concurrency,
             readiness: Mutex::default(),
             draining: AtomicBool::new(false),
@@ -168,6 +183,10 @@ impl ProxyHandle {
         live.settle(Instant::now());
         self.resolve(&live);
         drop(live);
+        self.shared.overload.limit(&settings.overload);
+        if !settings.overload.actions.is_empty() {
+            tokio::spawn(self.clone().watch_load(settings.overload.clone()));
+        }
         // A second bootstrap (none is sent today) would show as the first.
         let _ = self.shared.bootstrap.set((kept, SystemTime::now()));
         let mut readiness = lock(&self.shared.readiness);
@@ -183,6 +202,26 @@ impl ProxyHandle {
         if let Some(workers) = lock(&self.shared.workers).as_ref() {
             workers.begin_drain();
         }
+    }
+
+    /// Opens the listening sockets of the config in force and follows later ones.
+    pub fn listen(&self) {
+        if let Some(workers) = lock(&self.shared.workers).as_mut() {
+            workers.listen(&self.shared.published);
+        }
+    }
+
+    /// Leaves the listening sockets to a process that has them too; connections go on.
+    pub fn leave_sockets(&self) {
+        if let Some(workers) = lock(&self.shared.workers).as_ref() {
+            workers.leave_sockets();
+        }
+    }
+
+    /// Downstream connections: open now, and accepted since the start.
+    pub fn connections(&self) -> (u64, u64) {
+        let overload = &self.shared.overload;
+        (overload.open(), overload.accepted())
     }
 
     /// Closes the listening sockets; connections go on.
@@ -231,6 +270,17 @@ impl ProxyHandle {
     /// The admin interface, to be served wherever the process likes.
     pub fn admin_router(&self) -> axum::Router {
         crate::admin::router(self.clone())
+    }
+
+    /// Looks at memory and connections from time to time and switches what workers refuse.
+    async fn watch_load(self, settings: OverloadSettings) {
+        let mut tick = tokio::time::interval(settings.refresh);
+        tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            tick.tick().await;
+            let heap = crate::admin::resident_bytes().unwrap_or(0);
+            self.shared.overload.look(&settings, heap);
+        }
     }
 
     fn resolve(&self, live: &Live) {

@@ -112,6 +112,9 @@ stat_group! {
         counter downstream_rq_header_timeout = "downstream_rq_header_timeout",
         counter downstream_rq_max_duration_reached = "downstream_rq_max_duration_reached",
         counter downstream_rq_too_large = "downstream_rq_too_large",
+        counter downstream_rq_overload_close = "downstream_rq_overload_close",
+        counter downstream_cx_overload_disable_keepalive =
+            "downstream_cx_overload_disable_keepalive",
         counter downstream_rq_non_relative_path = "downstream_rq_non_relative_path",
         counter no_route = "no_route",
         counter no_cluster = "no_cluster",
@@ -161,6 +164,7 @@ stat_group! {
         gauge downstream_cx_active = "downstream_cx_active",
         counter downstream_cx_destroy = "downstream_cx_destroy",
         counter downstream_cx_overflow = "downstream_cx_overflow",
+        counter downstream_global_cx_overflow = "downstream_global_cx_overflow",
         counter downstream_cx_transport_socket_connect_timeout =
             "downstream_cx_transport_socket_connect_timeout",
         histogram downstream_cx_length_ms = "downstream_cx_length_ms",

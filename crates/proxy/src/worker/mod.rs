@@ -6,6 +6,7 @@
 
 mod accept;
 mod gate;
+mod overload;
 mod shard;
 mod sockets;
 mod transport;
@@ -16,6 +17,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use ferromesh_net::SocketShelf;
 use ferromesh_runtime::Published;
 use ferromesh_types::Str;
 use thiserror::Error;
@@ -23,6 +25,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tracing::warn;
 
 pub(crate) use gate::Gate;
+pub(crate) use overload::Overload;
 pub(crate) use shard::Worker;
 pub use sockets::SocketState;
 pub(crate) use transport::Transport;
@@ -55,17 +58,20 @@ pub struct Workers {
     ended: UnboundedReceiver<()>,
     sockets: Sockets,
     panics: Arc<AtomicU64>,
-    reconcile: tokio::task::JoinHandle<()>,
+    overload: Arc<Overload>,
+    /// Follows the config once listening has begun.
+    reconcile: Option<tokio::task::JoinHandle<()>>,
 }
 
 impl Workers {
-    /// Starts the threads and opens the sockets of the current config; later configs are followed.
-    /// Call it inside a tokio runtime, the control runtime.
+    /// Starts the threads. Sockets are opened by [`Self::listen`], out of `shelf`.
     pub fn start(
         settings: &WorkerSettings,
         config: &Published<Config>,
+        shelf: SocketShelf,
     ) -> Result<Self, StartError> {
         let panics = Arc::new(AtomicU64::new(0));
+        let overload = Arc::new(Overload::default());
         let (ended_sender, ended) = unbounded_channel();
         let (mut commands, mut threads) = (Vec::new(), Vec::new());
         for index in 0..settings.workers.max(1) {
@@ -74,6 +80,7 @@ impl Workers {
                 index,
                 config: config.clone(),
                 panics: Arc::clone(&panics),
+                overload: Arc::clone(&overload),
                 commands: receiver,
                 ended: ended_sender.clone(),
             };
@@ -84,17 +91,30 @@ impl Workers {
             commands.push(sender);
             threads.push(thread);
         }
-        let sockets = Sockets::new(commands.clone());
-        sockets.reconcile(&config.current());
-        let reconcile = tokio::spawn(follow(config.clone(), sockets.clone()));
         Ok(Self {
+            sockets: Sockets::new(commands.clone(), shelf),
             commands,
             threads,
             ended,
-            sockets,
             panics,
-            reconcile,
+            overload,
+            reconcile: None,
         })
+    }
+
+    /// Opens the sockets of the current config; later configs are followed. Call it inside a tokio
+    /// runtime, the control runtime.
+    pub fn listen(&mut self, config: &Published<Config>) {
+        self.sockets.reconcile(&config.current());
+        let following = follow(config.clone(), self.sockets.clone());
+        if let Some(before) = self.reconcile.replace(tokio::spawn(following)) {
+            before.abort();
+        }
+    }
+
+    /// The load of the process.
+    pub(crate) fn overload(&self) -> &Arc<Overload> {
+        &self.overload
     }
 
     /// The sockets by listener name and address, with the error of those that could not be opened.
@@ -119,10 +139,22 @@ impl Workers {
         self.send(|| Command::Drain);
     }
 
-    /// Closes the listening sockets. Connections go on.
+    /// Closes the listening sockets, after taking what waits in their queues. Connections go on.
     pub fn stop_listening(&self) {
-        self.reconcile.abort();
+        self.stop_following();
         self.sockets.close_all();
+    }
+
+    /// Leaves the listening sockets to a successor. Connections go on.
+    pub fn leave_sockets(&self) {
+        self.stop_following();
+        self.sockets.leave_all();
+    }
+
+    fn stop_following(&self) {
+        if let Some(following) = &self.reconcile {
+            following.abort();
+        }
     }
 
     /// Stops accepting, lets the requests in flight end for at most `limit`, then ends the threads.

@@ -12,11 +12,12 @@ use ferromesh_runtime::Published;
 use futures_util::FutureExt;
 use tokio::sync::Notify;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
-use tokio::task::{AbortHandle, LocalSet};
+use tokio::task::LocalSet;
 use tracing::error;
 
-use super::accept::accept_connections;
+use super::accept::{Queue, Stop, accept_connections};
 use super::gate::Gate;
+use super::overload::Overload;
 use super::sockets::SocketKey;
 use crate::compiled::{Config, FilterChain};
 use crate::upstream::Pools;
@@ -28,10 +29,10 @@ const SWEEP: Duration = Duration::from_secs(1);
 /// What the control side tells a worker.
 #[derive(Debug)]
 pub(super) enum Command {
-    /// Accept on this socket.
+    /// Accept on this socket; there may be several of one key.
     Listen(SocketKey, Socket),
-    /// Stop accepting there.
-    Unlisten(SocketKey),
+    /// Stop accepting on all sockets of the key.
+    Unlisten(SocketKey, Queue),
     /// Announce the end on all connections.
     Drain,
     /// End the thread when the last connection has ended.
@@ -45,6 +46,7 @@ pub(super) struct Seed {
     pub(super) index: usize,
     pub(super) config: Published<Config>,
     pub(super) panics: Arc<AtomicU64>,
+    pub(super) overload: Arc<Overload>,
     pub(super) commands: UnboundedReceiver<Command>,
     pub(super) ended: UnboundedSender<()>,
 }
@@ -57,6 +59,8 @@ pub(crate) struct Worker {
     pub(crate) pools: Pools,
     /// Opens when the process drains.
     pub(crate) draining: Rc<Gate>,
+    /// The load of the whole process.
+    pub(crate) overload: Arc<Overload>,
     index: usize,
     random: RefCell<fastrand::Rng>,
     /// By address of the chain, which the entry keeps alive.
@@ -76,6 +80,7 @@ impl Worker {
             config: seed.config.clone(),
             pools: Pools::default(),
             draining: Rc::default(),
+            overload: Arc::clone(&seed.overload),
             index: seed.index,
             random: RefCell::new(fastrand::Rng::new()),
             chains: RefCell::default(),
@@ -189,7 +194,7 @@ pub(super) fn run(seed: Seed) {
 
 async fn serve(mut seed: Seed) {
     let worker = Rc::new(Worker::new(&seed));
-    let mut accepting: HashMap<SocketKey, AbortHandle> = HashMap::new();
+    let mut accepting: HashMap<SocketKey, Rc<Stop>> = HashMap::new();
     let mut sweep = tokio::time::interval(SWEEP);
     sweep.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let mut ending = false;
@@ -198,15 +203,14 @@ async fn serve(mut seed: Seed) {
         tokio::select! {
             command = seed.commands.recv() => match command {
                 Some(Command::Listen(key, socket)) => {
-                    let task = accept_connections(Rc::clone(&worker), key.0.clone(), socket);
-                    let handle = tokio::task::spawn_local(task).abort_handle();
-                    if let Some(old) = accepting.insert(key, handle) {
-                        old.abort();
-                    }
+                    let name = key.0.clone();
+                    let stop = Rc::clone(accepting.entry(key).or_default());
+                    let task = accept_connections(Rc::clone(&worker), name, socket, stop);
+                    tokio::task::spawn_local(task);
                 }
-                Some(Command::Unlisten(key)) => {
-                    if let Some(task) = accepting.remove(&key) {
-                        task.abort();
+                Some(Command::Unlisten(key, queue)) => {
+                    if let Some(stop) = accepting.remove(&key) {
+                        stop.begin(queue);
                     }
                 }
                 Some(Command::Drain) => worker.draining.begin(),

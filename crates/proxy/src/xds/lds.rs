@@ -4,7 +4,8 @@ use std::mem::take;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ferromesh_proto::envoy::config::core::v3::TrafficDirection as PbDirection;
+use ferromesh_net::KeepAlive;
+use ferromesh_proto::envoy::config::core::v3::{TcpKeepalive, TrafficDirection as PbDirection};
 use ferromesh_proto::envoy::config::listener::v3 as pb;
 use ferromesh_proto::envoy::config::listener::v3::filter_chain_match::ConnectionSourceType;
 use ferromesh_route::filter_chain::SourceType;
@@ -57,6 +58,7 @@ fn listener(mut value: pb::Listener, context: &mut Context<'_>) -> Result<Listen
         use_original_destination: flag(value.use_original_dst.take(), false),
         transparent: flag(value.transparent.take(), false),
         freebind: flag(value.freebind.take(), false),
+        keep_alive: value.tcp_keepalive.take().map(keep_alive),
         listener_filters: listener_filters::compile(take(&mut value.listener_filters))?,
         listener_filters_timeout: limit(
             value.listener_filters_timeout.take(),
@@ -94,7 +96,15 @@ fn without_effect(value: &mut pb::Listener) {
     value.bypass_overload_manager = false;
     value.tcp_fast_open_queue_length = None;
     value.stats_matcher = None;
-    value.tcp_keepalive = None;
+}
+
+fn keep_alive(value: TcpKeepalive) -> KeepAlive {
+    let seconds = |value| number(value).map(u64::from).map(Duration::from_secs);
+    KeepAlive {
+        time: seconds(value.keepalive_time),
+        interval: seconds(value.keepalive_interval),
+        probes: number(value.keepalive_probes),
+    }
 }
 
 fn addresses(value: &mut pb::Listener) -> Result<Vec<Address>, Refusal> {

@@ -21,6 +21,7 @@ mod listener_filters;
 mod load_balancing;
 mod matchers;
 mod network_filters;
+pub(crate) mod overload;
 pub mod rds;
 pub(crate) mod refusal;
 mod retries;

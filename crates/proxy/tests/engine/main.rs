@@ -6,5 +6,6 @@ mod filters;
 mod http1;
 mod http2;
 mod mutual_tls;
+mod overload;
 mod peers;
 mod resilience;

@@ -133,7 +133,7 @@ impl Setup {
     }
 }
 
-fn settings() -> ProxySettings {
+pub(crate) fn settings() -> ProxySettings {
     ProxySettings {
         workers: 1,
         log: None,
@@ -143,7 +143,7 @@ fn settings() -> ProxySettings {
 }
 
 /// Waits until the proxy has a socket.
-async fn listening(proxy: &ProxyHandle) -> SocketAddr {
+pub(crate) async fn listening(proxy: &ProxyHandle) -> SocketAddr {
     let mut config = proxy.config();
     loop {
         let sockets = proxy.sockets();

@@ -49,7 +49,8 @@ async fn proxy(servers: Vec<SocketAddr>) -> (SocketAddr, Arc<DnsCounters>) {
     let address = "127.0.0.1:0".parse().expect("an address");
     let forwarder = Forwarder::new(servers, false, Duration::from_secs(5));
     let reader = names.reader();
-    let server = DnsServer::bind(address, reader, forwarder, Arc::clone(&counters)).await;
+    let shelf = SocketShelf::new();
+    let server = DnsServer::bind(address, &shelf, reader, forwarder, Arc::clone(&counters));
     let server = server.expect("bound");
     let address = server.local_address().expect("bound");
     tokio::spawn(async move {
