@@ -23,8 +23,6 @@ use Reach::{Nowhere, StockEnvoy};
 /// Kind, path and reach of each field that does not work everywhere; an empty path is the whole
 /// object.
 pub const WITHOUT_EFFECT: &[(Kind, &str, Reach)] = &[
-    (Kind::VirtualService, "spec.http[].mirror", StockEnvoy),
-    (Kind::VirtualService, "spec.http[].mirrors", StockEnvoy),
     (
         Kind::VirtualService,
         "spec.tcp[].match[].sourceSubnet",
@@ -34,11 +32,6 @@ pub const WITHOUT_EFFECT: &[(Kind, &str, Reach)] = &[
     (
         Kind::DestinationRule,
         "spec.trafficPolicy.proxyProtocol",
-        StockEnvoy,
-    ),
-    (
-        Kind::DestinationRule,
-        "spec.trafficPolicy.retryBudget",
         StockEnvoy,
     ),
     (
@@ -69,11 +62,6 @@ pub const WITHOUT_EFFECT: &[(Kind, &str, Reach)] = &[
     (
         Kind::DestinationRule,
         "spec.subsets[].trafficPolicy.proxyProtocol",
-        StockEnvoy,
-    ),
-    (
-        Kind::DestinationRule,
-        "spec.subsets[].trafficPolicy.retryBudget",
         StockEnvoy,
     ),
     (

@@ -5,6 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use crate::hash_policy::HashPolicy;
+use crate::mirror::{MirrorCluster, MirrorPolicy};
 use crate::redirect::Redirect;
 use crate::retry::RetryPolicy;
 use crate::rewrite::{HostRewrite, PathRewrite};
@@ -47,12 +48,33 @@ pub struct Forward {
     pub timeouts: Timeouts,
     /// Retries; overrides the virtual host's.
     pub retry: Option<RetryPolicy>,
+    /// Whether a try that takes too long gets company instead of being given up; `None` leaves it to
+    /// the virtual host.
+    pub hedge_on_per_try_timeout: Option<bool>,
+    /// Copies to other clusters; where there are none, the virtual host's.
+    pub mirrors: Vec<MirrorPolicy>,
     /// Whether the circuit breakers of priority HIGH apply.
     pub high_priority: bool,
     /// Hash input for consistent-hash load balancing.
     pub hash_policies: Vec<HashPolicy>,
     /// Upgrades (lower case) that this route allows or forbids, over the connection manager's.
     pub upgrades: Vec<(String, bool)>,
+}
+
+impl Forward {
+    /// Every cluster that the route names, copies included.
+    pub fn cluster_names(&self) -> Vec<&ferromesh_types::Str> {
+        let mut names = self.cluster.names();
+        names.extend(
+            self.mirrors
+                .iter()
+                .filter_map(|mirror| match &mirror.cluster {
+                    MirrorCluster::Named(name) => Some(name),
+                    MirrorCluster::FromHeader(_) => None,
+                }),
+        );
+        names
+    }
 }
 
 /// How long things may take. `None` is without limit.

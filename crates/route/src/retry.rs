@@ -134,10 +134,44 @@ pub struct RetryPolicy {
     pub request_headers: Vec<HeaderMatch>,
     /// Prefer endpoints that were not tried yet.
     pub avoid_previous_hosts: bool,
-    /// Prefer priorities that were not tried yet.
-    pub avoid_previous_priorities: bool,
+    /// Prefer priorities that were not tried yet, looked at after every so many tries.
+    pub avoid_previous_priorities: Option<u32>,
+    /// The wait that headers of the answer may ask for.
+    pub reset_headers: Vec<ResetHeader>,
+    /// Longer waits that those headers ask for are not believed.
+    pub reset_max_interval: Duration,
     /// How often an endpoint is picked again when it was tried before.
     pub host_selection_attempts: u32,
+}
+
+/// A header of an answer that says when to come again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ResetHeader {
+    /// Its name, in lower case.
+    pub name: ferromesh_types::Str,
+    /// What its value is.
+    pub format: ResetFormat,
+}
+
+/// What the value of such a header is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ResetFormat {
+    /// Seconds from now.
+    Seconds,
+    /// Seconds since 1970.
+    UnixTimestamp,
+}
+
+impl ResetHeader {
+    /// How long to wait; `now` is the time since 1970. `None` when the value says nothing.
+    pub fn wait(&self, value: &str, now: Duration) -> Option<Duration> {
+        let seconds: u64 = value.trim().parse().ok()?;
+        let span = Duration::from_secs(seconds);
+        match self.format {
+            ResetFormat::Seconds => Some(span),
+            ResetFormat::UnixTimestamp => span.checked_sub(now),
+        }
+    }
 }
 
 impl Default for RetryPolicy {
@@ -153,7 +187,9 @@ impl Default for RetryPolicy {
             response_headers: Vec::new(),
             request_headers: Vec::new(),
             avoid_previous_hosts: false,
-            avoid_previous_priorities: false,
+            avoid_previous_priorities: None,
+            reset_headers: Vec::new(),
+            reset_max_interval: Duration::from_mins(5),
             host_selection_attempts: 1,
         }
     }
@@ -185,6 +221,21 @@ mod tests {
         assert!(on.contains(RetryOn::CONNECT_FAILURE | RetryOn::GRPC_UNAVAILABLE));
         assert!(on.grpc_status(1) && on.grpc_status(14) && !on.grpc_status(13));
         assert!(!on.contains(RetryOn::SERVER_ERROR));
+    }
+
+    #[test]
+    fn a_header_asks_for_a_wait_in_either_format() {
+        let header = |format| ResetHeader {
+            name: "reset".into(),
+            format,
+        };
+        let now = Duration::from_secs(1000);
+        let wait = |format, value| header(format).wait(value, now);
+        let three = Some(Duration::from_secs(3));
+        assert_eq!(wait(ResetFormat::Seconds, "3"), three);
+        assert_eq!(wait(ResetFormat::UnixTimestamp, "1003"), three);
+        assert_eq!(wait(ResetFormat::UnixTimestamp, "900"), None);
+        assert_eq!(wait(ResetFormat::Seconds, "soon"), None);
     }
 
     #[test]

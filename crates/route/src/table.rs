@@ -8,6 +8,7 @@ use crate::action::Action;
 use crate::filter_settings::FilterSettings;
 use crate::fraction::Fraction;
 use crate::header_match::HeaderMatch;
+use crate::mirror::MirrorPolicy;
 use crate::mutation::HeaderMutations;
 use crate::path_match::PathMatch;
 use crate::query_match::QueryMatch;
@@ -49,6 +50,10 @@ pub struct VirtualHost {
     pub headers: HeaderMutations,
     /// Retries of routes that have none of their own.
     pub retry: Option<RetryPolicy>,
+    /// Whether its routes hedge, where they do not say.
+    pub hedge_on_per_try_timeout: bool,
+    /// Copies of requests whose route has none.
+    pub mirrors: Vec<MirrorPolicy>,
     /// Whether `x-envoy-attempt-count` is sent upstream.
     pub request_attempt_count: bool,
     /// Whether `x-envoy-attempt-count` is sent downstream.
@@ -196,7 +201,7 @@ impl RouteTable {
             .iter()
             .flat_map(|host| &host.routes)
             .flat_map(|route| match &route.action {
-                Action::Forward(forward) => forward.cluster.names(),
+                Action::Forward(forward) => forward.cluster_names(),
                 Action::Redirect(_) | Action::Respond(_) => Vec::new(),
             })
     }

@@ -82,7 +82,7 @@ fn status(cluster: &Cluster, added_via_api: bool) -> Value {
 }
 
 fn thresholds(priority: &str, limits: &Thresholds) -> Value {
-    let maximum = |resource| limits.limit(resource).maximum();
+    let maximum = |resource| limits.maximum(resource);
     json!({
         "priority": priority,
         "max_connections": maximum(Resource::Connections),
@@ -141,7 +141,7 @@ fn write_cluster(out: &mut String, cluster: &Cluster, added_via_api: bool) {
         ] {
             line(format_args!(
                 "{priority}::{what}::{}",
-                limits.limit(resource).maximum()
+                limits.maximum(resource)
             ));
         }
     }

@@ -8,6 +8,7 @@ use axum::response::{IntoResponse, Response};
 use regex::Regex;
 
 use super::{bad_request, json, server_info, text};
+use crate::cluster::Resource;
 use crate::proxy::{ProxyHandle, ServerState};
 use crate::stats::render::{self, Selection};
 use crate::stats::{Sample, Value};
@@ -66,6 +67,11 @@ fn selected(proxy: &ProxyHandle, query: &HashMap<String, String>) -> Result<Vec<
             .is_none_or(|f| f.is_match(&sample.name))
     });
     let counted = proxy.stats().samples();
+    samples.extend(
+        breaker_samples(proxy)
+            .into_iter()
+            .filter(|sample| selection.wants(sample)),
+    );
     samples.extend(counted.into_iter().filter(|sample| selection.wants(sample)));
     samples.extend(
         listing_samples(proxy)
@@ -97,6 +103,40 @@ fn server_samples(proxy: &ProxyHandle) -> Vec<Sample> {
             server_info::resident_bytes().unwrap_or(0),
         ),
     ]
+}
+
+/// Which circuit breakers are open, and what is left where that is asked for.
+fn breaker_samples(proxy: &ProxyHandle) -> Vec<Sample> {
+    let config = proxy.config().current();
+    let mut samples = Vec::new();
+    for cluster in config.clusters.values() {
+        let breakers = &cluster.circuit_breakers;
+        for (priority, limits) in [("default", &breakers.default), ("high", &breakers.high)] {
+            let name = &cluster.observability_name;
+            let prefix = format!("cluster.{name}.circuit_breakers.{priority}");
+            for (short, resource) in [
+                ("cx", Resource::Connections),
+                ("rq_pending", Resource::PendingRequests),
+                ("rq", Resource::Requests),
+                ("rq_retry", Resource::Retries),
+            ] {
+                let (used, most) = (limits.limit(resource).used(), limits.maximum(resource));
+                let gauge = |name, value| Sample {
+                    name,
+                    value: Value::Gauge(value),
+                };
+                let open = u64::from(used >= most);
+                samples.push(gauge(format!("{prefix}.{short}_open"), open));
+                if limits.tracks_remaining() {
+                    let short = short.trim_start_matches("rq_");
+                    let short = if short == "retry" { "retries" } else { short };
+                    let left = u64::from(most.saturating_sub(used));
+                    samples.push(gauge(format!("{prefix}.remaining_{short}"), left));
+                }
+            }
+        }
+    }
+    samples
 }
 
 fn listing_samples(proxy: &ProxyHandle) -> Vec<Sample> {

@@ -10,7 +10,7 @@ pub mod lb;
 mod original_dst;
 mod set;
 
-pub use circuit_breaker::{CircuitBreakers, Limit, LimitGuard, Resource, Thresholds};
+pub use circuit_breaker::{CircuitBreakers, Limit, LimitGuard, Resource, RetryBudget, Thresholds};
 pub use endpoint::{ActiveConnectionGuard, ActiveRequestGuard, Endpoint, EndpointCounters, Health};
 pub use ferromesh_net::Address;
 pub use lb::{LbPolicy, PickContext};

@@ -27,6 +27,7 @@ impl Exchange<'_> {
             framing,
             mut upstream,
             mut upload,
+            slot: _slot,
         } = answer;
         endpoint.counters.request_ended(Some(head.status));
         cluster.stats.completed(head.status);

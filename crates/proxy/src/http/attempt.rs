@@ -6,17 +6,17 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use ferromesh_http::{Frame, Framing, Method, ResponseHead, Version};
+use ferromesh_http::{Frame, Framing, Method, ResponseHead};
 
 use super::deadline::{Deadlines, Expired};
 use super::downstream::Downstream;
 use super::exchange::{End, Exchange};
-use super::filter::alpn;
+use super::start;
 use super::upload::{RequestBody, Upload};
-use super::upstream::{Upstream, http2_reason};
-use crate::cluster::{Endpoint, Thresholds};
-use crate::compiled::{Cluster, Http1Upstream, UpstreamHttp, UpstreamTransport};
-use crate::upstream::{Acquired, ConnectOptions, ResetReason, Speak, Wanted, acquire, hash_text};
+use super::upstream::Upstream;
+use crate::cluster::{Endpoint, LimitGuard, Thresholds};
+use crate::compiled::Cluster;
+use crate::upstream::{ResetReason, acquire};
 
 /// A try that brought the head of an answer.
 pub(super) struct Answer {
@@ -24,6 +24,8 @@ pub(super) struct Answer {
     pub(super) framing: Framing,
     pub(super) upstream: Upstream,
     pub(super) upload: Upload,
+    /// Its place among the requests in flight.
+    pub(super) slot: LimitGuard,
 }
 
 /// A try that brought none.
@@ -45,7 +47,7 @@ pub(super) enum Failure {
 }
 
 impl Failure {
-    fn reset(reason: ResetReason, begun: bool) -> Self {
+    pub(super) fn reset(reason: ResetReason, begun: bool) -> Self {
         Self::Reset {
             reason,
             transport_failure: String::new(),
@@ -53,6 +55,13 @@ impl Failure {
             dead_connection: false,
         }
     }
+}
+
+/// What decides about heads that come back.
+pub(super) struct HeadRules {
+    tunnel: bool,
+    pass_100: bool,
+    method: Method,
 }
 
 /// The ends and the clock of an exchange, which every step needs together.
@@ -81,6 +90,43 @@ impl Ends<'_, '_> {
         }
     }
 
+    /// Sends the body as far as it comes; resolves with the final head of the answer.
+    pub(super) fn poll_head(
+        &mut self,
+        cx: &mut Context<'_>,
+        upstream: &mut Upstream,
+        upload: &mut Upload,
+        rules: &HeadRules,
+    ) -> Poll<Result<(ResponseHead, Framing), Failure>> {
+        // A tunnel's bytes wait for the answer that opens it.
+        if !rules.tunnel
+            && let Err(failure) = self.poll_upload(cx, upload, upstream)
+        {
+            return Poll::Ready(Err(failure));
+        }
+        if let Poll::Ready(Err(_)) = upstream.poll_flush(cx) {
+            // The endpoint may have answered before it closed; its answer tells.
+            upload.broken = true;
+        }
+        while let Poll::Ready(result) = upstream.poll_head(cx, &rules.method) {
+            let (head, framing) = match result {
+                Ok(read) => read,
+                Err(reason) => return Poll::Ready(Err(Failure::reset(reason, true))),
+            };
+            if !head.is_informational() {
+                return Poll::Ready(Ok((head, framing)));
+            }
+            let pass = rules.pass_100 || head.status != 100;
+            if pass && self.downstream.send_interim(&head).is_err() {
+                return Poll::Ready(Err(Failure::Gone));
+            }
+        }
+        if let Poll::Ready(Err(_)) = self.downstream.poll_flush(cx) {
+            return Poll::Ready(Err(Failure::Gone));
+        }
+        Poll::Pending
+    }
+
     /// What can end a wait for the endpoint: a deadline, or the client leaving.
     pub(super) fn poll_interrupted(&mut self, cx: &mut Context<'_>) -> Poll<Failure> {
         if let Some(completed) = self.body.completed {
@@ -105,7 +151,7 @@ impl Exchange<'_> {
         limits: &Arc<Thresholds>,
         ends: &mut Ends<'_, '_>,
     ) -> Result<Answer, Failure> {
-        let wanted = self.wanted(cluster, endpoint, limits);
+        let wanted = start::wanted(&self.manager.filters, &self.head, cluster, endpoint, limits);
         let acquired = {
             let mut acquiring = pin!(acquire(self.worker, cluster, endpoint, &wanted));
             poll_fn(|cx| match acquiring.as_mut().poll(cx) {
@@ -114,13 +160,10 @@ impl Exchange<'_> {
             })
             .await?
         };
-        let acquired = acquired.map_err(|error| Failure::Reset {
-            reason: error.reason(),
-            transport_failure: error.transport_failure(),
-            begun: false,
-            dead_connection: false,
-        })?;
-        let mut upstream = self.send_head(cluster, acquired, ends.body)?;
+        let (acquired, slot) = start::admit(acquired, cluster, limits)?;
+        let framing = ends.body.framing;
+        let outcome = &mut self.outcome;
+        let mut upstream = start::send_head(&self.head, framing, cluster, acquired, outcome)?;
         let mut upload = Upload::default();
         let result = self.wait_for_head(&mut upstream, &mut upload, ends).await;
         match result {
@@ -129,6 +172,7 @@ impl Exchange<'_> {
                 framing,
                 upstream,
                 upload,
+                slot,
             }),
             Err(mut failure) => {
                 if let Failure::Reset {
@@ -143,81 +187,6 @@ impl Exchange<'_> {
         }
     }
 
-    /// What the request asks of a connection.
-    fn wanted<'l>(
-        &self,
-        cluster: &Cluster,
-        endpoint: &Endpoint,
-        limits: &'l Arc<Thresholds>,
-    ) -> Wanted<'l> {
-        let (speak, version) = match &cluster.http {
-            UpstreamHttp::Http1(_) => (Speak::Http1, self.version_as_http1()),
-            UpstreamHttp::Http2(settings) => (Speak::Http2(*settings), Version::Http2),
-            UpstreamHttp::Downstream(_, settings) if self.head.version == Version::Http2 => {
-                (Speak::Http2(*settings), Version::Http2)
-            }
-            UpstreamHttp::Downstream(..) => (Speak::Http1, self.version_as_http1()),
-            UpstreamHttp::Alpn(_, settings) => (Speak::Alpn(*settings), Version::Http11),
-        };
-        let mut options = ConnectOptions::default();
-        let mut variant = 0;
-        if let UpstreamTransport::Tls(tls) = &*endpoint.transport {
-            if let Some((protocols, number)) =
-                alpn::override_for(&self.manager.filters, cluster, version)
-            {
-                options.alpn = Some(protocols);
-                variant = number;
-            }
-            if tls.auto_sni {
-                let authority = self.head.authority();
-                let name = ferromesh_route::virtual_host::without_port(authority);
-                variant ^= hash_text(name);
-                options.server_name = Some(name.to_owned());
-            }
-        }
-        Wanted {
-            speak,
-            options,
-            variant,
-            limits,
-        }
-    }
-
-    fn version_as_http1(&self) -> Version {
-        match self.head.version {
-            Version::Http10 => Version::Http10,
-            Version::Http11 | Version::Http2 => Version::Http11,
-        }
-    }
-
-    fn send_head(
-        &mut self,
-        cluster: &Cluster,
-        acquired: Acquired,
-        body: &RequestBody,
-    ) -> Result<Upstream, Failure> {
-        match acquired {
-            Acquired::Http1(mut lent) => {
-                self.outcome.upstream_local = lent.local;
-                self.outcome.upstream_peer_uri.clone_from(&lent.peer_uri);
-                lent.connection.send_request(&self.head, body.framing);
-                let trailers = http1_options(cluster).is_some_and(|http1| http1.enable_trailers);
-                Ok(Upstream::http1(lent, trailers))
-            }
-            Acquired::Http2(reservation) => {
-                self.outcome.upstream_local = reservation.local();
-                self.outcome.upstream_peer_uri = reservation.peer_uri().cloned();
-                let tunnel = self.head.method == Method::CONNECT || self.head.protocol().is_some();
-                let end = body.framing.is_empty() && !tunnel;
-                match reservation.send(&self.head, end) {
-                    Ok(Some(stream)) => Ok(Upstream::Http2(Box::new(stream))),
-                    Ok(None) => Err(Failure::reset(ResetReason::LocalReset, false)),
-                    Err(error) => Err(Failure::reset(http2_reason(&error), false)),
-                }
-            }
-        }
-    }
-
     /// Sends the body as far as it comes and waits for the final head.
     async fn wait_for_head(
         &mut self,
@@ -225,37 +194,23 @@ impl Exchange<'_> {
         upload: &mut Upload,
         ends: &mut Ends<'_, '_>,
     ) -> Result<(ResponseHead, Framing), Failure> {
-        let tunnel = self.head.method == Method::CONNECT || self.head.protocol().is_some();
-        let pass_100 = self.manager.proxy_100_continue;
-        let method = self.head.method.clone();
+        let rules = self.head_rules();
         poll_fn(|cx| {
-            // A tunnel's bytes wait for the answer that opens it.
-            if !tunnel && let Err(failure) = ends.poll_upload(cx, upload, upstream) {
-                return Poll::Ready(Err(failure));
-            }
-            if let Poll::Ready(Err(_)) = upstream.poll_flush(cx) {
-                // The endpoint may have answered before it closed; its answer tells.
-                upload.broken = true;
-            }
-            while let Poll::Ready(result) = upstream.poll_head(cx, &method) {
-                let (head, framing) = match result {
-                    Ok(read) => read,
-                    Err(reason) => return Poll::Ready(Err(Failure::reset(reason, true))),
-                };
-                if !head.is_informational() {
-                    return Poll::Ready(Ok((head, framing)));
-                }
-                if (pass_100 || head.status != 100) && ends.downstream.send_interim(&head).is_err()
-                {
-                    return Poll::Ready(Err(Failure::Gone));
-                }
-            }
-            if let Poll::Ready(Err(_)) = ends.downstream.poll_flush(cx) {
-                return Poll::Ready(Err(Failure::Gone));
+            if let Poll::Ready(result) = ends.poll_head(cx, upstream, upload, &rules) {
+                return Poll::Ready(result);
             }
             ends.poll_interrupted(cx).map(Err)
         })
         .await
+    }
+
+    /// What decides about heads that come back.
+    pub(super) fn head_rules(&self) -> HeadRules {
+        HeadRules {
+            tunnel: self.head.method == Method::CONNECT || self.head.protocol().is_some(),
+            pass_100: self.manager.proxy_100_continue,
+            method: self.head.method.clone(),
+        }
     }
 
     /// Streams the rest of the request up and the body of the answer down.
@@ -332,14 +287,5 @@ impl Failure {
             Self::Gone => End::Gone,
             Self::Reset { .. } | Self::Expired(_) => End::Broken,
         }
-    }
-}
-
-fn http1_options(cluster: &Cluster) -> Option<&Http1Upstream> {
-    match &cluster.http {
-        UpstreamHttp::Http1(options)
-        | UpstreamHttp::Downstream(options, _)
-        | UpstreamHttp::Alpn(options, _) => Some(options),
-        UpstreamHttp::Http2(_) => None,
     }
 }

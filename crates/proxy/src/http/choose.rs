@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use ferromesh_http::Method;
 use ferromesh_route::action::Forward;
-use ferromesh_route::hash_policy::HashSource;
+use ferromesh_route::hash_policy::{HashSource, set_cookie};
 
 use super::exchange::Exchange;
 use super::local_reply::LocalReply;
@@ -99,7 +99,8 @@ impl Exchange<'_> {
     }
 
     /// The hash of the request, for clusters that balance by it.
-    pub(super) fn hash(&self, forward: &Forward, cluster: &Cluster) -> Option<u64> {
+    /// May make a cookie, which the answer takes along.
+    pub(super) fn hash(&mut self, forward: &Forward, cluster: &Cluster) -> Option<u64> {
         if !cluster.lb.is_hashing() {
             return None;
         }
@@ -110,7 +111,20 @@ impl Exchange<'_> {
                     let value = self.head.headers.joined(name);
                     value.map(|value| hash_text(&value))
                 }
-                HashSource::Cookie { name, .. } => self.cookie(name).map(hash_text),
+                HashSource::Cookie { name, .. } if self.cookie(name).is_some() => {
+                    self.cookie(name).map(hash_text)
+                }
+                HashSource::Cookie {
+                    name,
+                    path,
+                    lifetime,
+                    attributes,
+                } => lifetime.map(|lifetime| {
+                    let value = format!("{:016x}", self.worker.random());
+                    let cookie = set_cookie(name, &value, path, lifetime, attributes);
+                    self.outcome.cookies.push(cookie);
+                    hash_text(&value)
+                }),
                 HashSource::SourceIp => Some(hash_address(self.client.ip())),
                 HashSource::QueryParameter(name) => self.query_parameter(name).map(hash_text),
             };
@@ -129,7 +143,8 @@ impl Exchange<'_> {
         cookies
             .split(';')
             .filter_map(|cookie| cookie.trim().split_once('='))
-            .find_map(|(key, value)| (key == name).then_some(value))
+            .find_map(|(key, value)| (key == name).then_some(value.trim_matches('"')))
+            .filter(|value| !value.is_empty())
     }
 
     fn query_parameter(&self, name: &str) -> Option<&str> {

@@ -54,6 +54,8 @@ pub(super) struct Outcome {
     pub(super) answered: Option<Instant>,
     pub(super) response: Option<ResponseHead>,
     pub(super) trailers: Option<Headers>,
+    /// Cookies that consistent hashing made, for the client.
+    pub(super) cookies: Vec<String>,
 }
 
 /// How an exchange ended, for the connection.

@@ -4,7 +4,7 @@
 use std::future::poll_fn;
 use std::sync::Arc;
 use std::task::Poll;
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
 use ferromesh_http::ResponseHead;
 use ferromesh_route::action::Forward;
@@ -25,10 +25,10 @@ use crate::upstream::ResetReason;
 /// What all tries of an exchange have in common.
 pub(super) struct Target<'t> {
     forward: &'t Forward,
-    cluster: Arc<Cluster>,
-    limits: Arc<Thresholds>,
-    hash: Option<u64>,
-    retries: Retries,
+    pub(super) cluster: Arc<Cluster>,
+    pub(super) limits: Arc<Thresholds>,
+    pub(super) hash: Option<u64>,
+    pub(super) retries: Retries,
 }
 
 impl Exchange<'_> {
@@ -52,11 +52,6 @@ impl Exchange<'_> {
             Arc::clone(&cluster.circuit_breakers.high)
         } else {
             Arc::clone(&cluster.circuit_breakers.default)
-        };
-        let Some(_slot) = limits.take(Resource::Requests) else {
-            cluster.stats.upstream_rq_pending_overflow().inc();
-            let reply = LocalReply::reset(ResetReason::Overflow, "", false);
-            return self.reply(reply, body, downstream).await;
         };
         let host = self.virtual_host.clone();
         let policy = forward.retry.as_ref();
@@ -90,7 +85,13 @@ impl Exchange<'_> {
             hash,
             retries,
         };
-        let end = self.try_endpoints(&mut target, &mut ends).await;
+        self.mirror(forward, ends.body);
+        let end = if self.hedges(forward, &target.retries) {
+            // Off the common path: its future is boxed to keep the exchange's small.
+            Box::pin(self.try_side_by_side(&mut target, &mut ends)).await
+        } else {
+            self.try_endpoints(&mut target, &mut ends).await
+        };
         cluster.stats.upstream_rq_active().dec();
         end
     }
@@ -131,7 +132,7 @@ impl Exchange<'_> {
     }
 
     /// Whether an answer is thrown away for another try; takes what that try needs.
-    fn repeats_answer(
+    pub(super) fn repeats_answer(
         &mut self,
         head: &ResponseHead,
         target: &mut Target<'_>,
@@ -141,6 +142,10 @@ impl Exchange<'_> {
         match target.retries.after_answer(head) {
             Verdict::Retry if ends.body.can_replay() => {
                 stats.completed(head.status);
+                let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+                target
+                    .retries
+                    .note_asked_wait(head, now.unwrap_or_default());
                 self.may_retry(target)
             }
             Verdict::Exhausted => {
@@ -159,7 +164,7 @@ impl Exchange<'_> {
         }
     }
 
-    fn begin_try(
+    pub(super) fn begin_try(
         &mut self,
         target: &mut Target<'_>,
         endpoint: &Arc<Endpoint>,
@@ -192,7 +197,7 @@ impl Exchange<'_> {
     }
 
     /// Whether a failure is tried again; takes what the next try needs.
-    fn repeats_failure(
+    pub(super) fn repeats_failure(
         &mut self,
         failure: &Failure,
         target: &mut Target<'_>,
@@ -243,7 +248,7 @@ impl Exchange<'_> {
     }
 
     /// Takes a unit of the retry circuit breaker.
-    fn may_retry(&mut self, target: &mut Target<'_>) -> bool {
+    pub(super) fn may_retry(&mut self, target: &mut Target<'_>) -> bool {
         let Target {
             cluster,
             limits,
@@ -279,7 +284,7 @@ impl Exchange<'_> {
     }
 
     /// Answers after the last try failed.
-    async fn give_up(
+    pub(super) async fn give_up(
         &mut self,
         failure: Failure,
         cluster: &Cluster,

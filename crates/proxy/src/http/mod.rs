@@ -7,7 +7,9 @@
 //! | `stream` | the exchange: route, filters, answer, log |
 //! | `forward`, `choose`, `edit`, `timeout` | cluster, endpoint, edits, the tries |
 //! | `answer` | passing an answer on |
-//! | `attempt`, `upload` | one try on one endpoint |
+//! | `attempt`, `start`, `upload` | one try on one endpoint |
+//! | `hedge` | several tries side by side |
+//! | `mirror` | copies to other clusters |
 //! | `retry`, `deadline` | when to try again, when to give up |
 //! | `local_reply` | answers of the proxy's own |
 //! | `respond` | what happens to an answer on its way back |
@@ -24,13 +26,16 @@ mod edit;
 mod exchange;
 mod filter;
 mod forward;
+mod hedge;
 mod local_reply;
 mod log;
+mod mirror;
 mod mutate;
 mod path;
 mod prepare;
 mod respond;
 mod retry;
+mod start;
 mod stream;
 mod timeout;
 mod upload;

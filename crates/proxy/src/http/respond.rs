@@ -42,6 +42,9 @@ impl Exchange<'_> {
             head.headers.set("x-envoy-attempt-count", attempts);
         }
         self.edit_answer(head);
+        for cookie in &self.outcome.cookies {
+            head.headers.append("set-cookie", cookie);
+        }
         let server = &self.manager.server_name;
         match self.manager.server_header {
             ServerHeader::PassThrough => {}

@@ -21,6 +21,8 @@ pub(super) struct Retries {
     pub(super) previous: Vec<Address>,
     /// The free repetition after a kept connection had died was used.
     pub(super) replayed: bool,
+    /// The wait that the last answer asked for.
+    asked_wait: Option<Duration>,
     /// A unit of the circuit breaker, while a retry is in flight.
     pub(super) slot: Option<LimitGuard>,
 }
@@ -105,11 +107,13 @@ impl Retries {
         let status = head.status;
         let grpc = head.headers.text("grpc-status");
         let grpc = grpc.and_then(|status| status.parse().ok());
+        if head.headers.contains("x-envoy-ratelimited") {
+            return self.verdict(on.contains(RetryOn::RATE_LIMITED));
+        }
         let wanted = (on.contains(RetryOn::SERVER_ERROR) && status >= 500)
             || (on.contains(RetryOn::GATEWAY_ERROR) && matches!(status, 502..=504))
             || (on.contains(RetryOn::RETRIABLE_4XX) && status == 409)
             || (on.contains(RetryOn::STATUS_CODES) && policy.status_codes.contains(&status))
-            || (on.contains(RetryOn::RATE_LIMITED) && head.headers.contains("x-envoy-ratelimited"))
             || grpc.is_some_and(|status| on.grpc_status(status))
             || (on.contains(RetryOn::RESPONSE_HEADERS)
                 && policy
@@ -141,8 +145,30 @@ impl Retries {
         self.after_reset(ResetReason::LocalReset, true)
     }
 
+    /// Whether a try that takes too long gets company.
+    pub(super) fn after_late_try(&self) -> Verdict {
+        self.verdict(true)
+    }
+
+    /// Notes the wait that a header of the answer asks for.
+    pub(super) fn note_asked_wait(&mut self, head: &ResponseHead, now: Duration) {
+        self.asked_wait = self.policy.as_ref().and_then(|policy| {
+            let mut headers = policy.reset_headers.iter();
+            let asked = headers.find_map(|header| {
+                let value = head.headers.text(&header.name)?;
+                header.wait(value, now)
+            });
+            asked.filter(|wait| *wait <= policy.reset_max_interval)
+        });
+    }
+
     /// The wait before the next try.
     pub(super) fn back_off(&self, random: u64) -> Duration {
+        if let Some(asked) = self.asked_wait {
+            // Up to half as long again, so that those who were told the same do not come together.
+            let spread = (asked.as_millis() as u64 / 2).max(1);
+            return asked + Duration::from_millis(random % spread);
+        }
         self.policy
             .as_ref()
             .map_or(Duration::ZERO, |policy| policy.back_off(self.made, random))

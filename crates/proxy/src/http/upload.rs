@@ -7,6 +7,7 @@ use bytes::Bytes;
 use ferromesh_http::{Frame, Framing, Headers};
 
 use super::downstream::{Downstream, Gone};
+use super::mirror::Mirrors;
 use super::upstream::Upstream;
 use crate::upstream::ResetReason;
 
@@ -25,6 +26,8 @@ pub(super) struct RequestBody {
     /// Whether everything that came is kept.
     whole: bool,
     limit: usize,
+    /// Copies that wait for the rest of the body.
+    pub(super) mirrors: Option<Box<Mirrors>>,
 }
 
 impl RequestBody {
@@ -39,6 +42,7 @@ impl RequestBody {
             kept_bytes: 0,
             whole: true,
             limit,
+            mirrors: None,
         }
     }
 
@@ -66,8 +70,20 @@ impl RequestBody {
         self.framing = Framing::UntilClose;
     }
 
+    fn complete(&mut self) {
+        self.completed = Some(Instant::now());
+        if let Some(mirrors) = self.mirrors.take() {
+            mirrors.send(self.trailers.as_ref());
+        }
+    }
+
     fn keep(&mut self, data: &Bytes) {
         self.received += data.len() as u64;
+        if let Some(mirrors) = &mut self.mirrors
+            && !mirrors.keep(data)
+        {
+            self.mirrors = None;
+        }
         if !self.whole {
             return;
         }
@@ -140,12 +156,12 @@ impl Upload {
                 upstream.send_data(data)
             }
             Frame::Trailers(trailers) => {
-                body.completed = Some(Instant::now());
                 body.trailers = Some(trailers);
+                body.complete();
                 Ok(())
             }
             Frame::End => {
-                body.completed = Some(Instant::now());
+                body.complete();
                 Ok(())
             }
         };

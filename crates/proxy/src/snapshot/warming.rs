@@ -250,7 +250,7 @@ fn inline_clusters(listener: &Listener) -> impl Iterator<Item = &Str> {
 fn table_clusters(table: &RouteTable) -> impl Iterator<Item = &Str> {
     let routes = table.virtual_hosts().iter().flat_map(|host| &host.routes);
     routes.flat_map(|route| match &route.action {
-        Action::Forward(forward) => forward.cluster.names(),
+        Action::Forward(forward) => forward.cluster_names(),
         Action::Redirect(_) | Action::Respond(_) => Vec::new(),
     })
 }

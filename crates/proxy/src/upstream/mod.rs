@@ -10,7 +10,7 @@ mod reset;
 use std::hash::{Hash, Hasher};
 use std::net::IpAddr;
 
-pub(crate) use acquire::{Acquired, Speak, Wanted, acquire};
+pub(crate) use acquire::{AcquireError, Acquired, Speak, Wanted, acquire};
 pub(crate) use connect::{ConnectOptions, Connected, connect};
 pub(crate) use http1::Http1Upstream;
 pub(crate) use http2::Http2Upstream;

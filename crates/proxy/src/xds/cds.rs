@@ -22,7 +22,7 @@ use super::fields::{
 use super::refusal::{At, Refusal, nothing_left};
 use super::transport::AutoNames;
 use super::{eds, load_balancing, transport, upstream_http};
-use crate::cluster::{CircuitBreakers, LbPolicy, OriginalDestinations, Thresholds};
+use crate::cluster::{CircuitBreakers, LbPolicy, OriginalDestinations, RetryBudget, Thresholds};
 use crate::compiled::{Cluster, Discovery, TcpKeepalive, TransportMatch, Transports};
 use crate::stats::ClusterStats;
 
@@ -255,18 +255,21 @@ fn circuit_breakers(
         return Err(Refusal::field(field, "is not supported"));
     }
     for each in value.thresholds {
-        if each.retry_budget.is_some() {
-            context.without_effect("circuit_breakers.thresholds.retry_budget");
-        }
+        let budget = each.retry_budget.map(|budget| RetryBudget {
+            percent: budget.budget_percent.map_or(20.0, |percent| percent.value),
+            least: number(budget.min_retry_concurrency).unwrap_or(3),
+        });
         if each.max_connection_pools.is_some() {
             context.without_effect("circuit_breakers.thresholds.max_connection_pools");
         }
-        let thresholds = Arc::new(Thresholds::new(
+        let thresholds = Thresholds::new(
             number(each.max_connections).unwrap_or(1024),
             number(each.max_pending_requests).unwrap_or(1024),
             number(each.max_requests).unwrap_or(1024),
             number(each.max_retries).unwrap_or(3),
-        ));
+        );
+        let thresholds = thresholds.with_budget(budget);
+        let thresholds = Arc::new(thresholds.tracking_remaining(each.track_remaining));
         match each.priority() {
             RoutingPriority::Default => compiled.default = thresholds,
             RoutingPriority::High => compiled.high = thresholds,

@@ -20,6 +20,7 @@ pub mod lds;
 mod listener_filters;
 mod load_balancing;
 mod matchers;
+mod mirrors;
 mod network_filters;
 pub(crate) mod overload;
 pub mod rds;

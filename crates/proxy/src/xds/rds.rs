@@ -16,7 +16,7 @@ use super::fields::{flag, metadata_object, text_member};
 use super::header_edits::mutations;
 use super::http_filters::route_settings;
 use super::refusal::{At, Refusal, nothing_left};
-use super::{matchers, retries, route_action};
+use super::{matchers, mirrors, retries, route_action};
 
 /// Compiles a route configuration of the given version.
 pub fn compile(mut config: pb::RouteConfiguration, version: &str) -> Result<RouteTable, Refusal> {
@@ -76,6 +76,14 @@ fn virtual_host(mut host: pb::VirtualHost) -> Result<VirtualHost, Refusal> {
             .map(retries::compile)
             .transpose()
             .at("retry_policy")?,
+        hedge_on_per_try_timeout: host
+            .hedge_policy
+            .take()
+            .map(mirrors::hedges)
+            .transpose()
+            .at("hedge_policy")?
+            .unwrap_or(false),
+        mirrors: mirrors::compile(take(&mut host.request_mirror_policies))?,
         request_attempt_count: take(&mut host.include_request_attempt_count),
         response_attempt_count: take(&mut host.include_attempt_count_in_response),
         filters: route_settings::compile(

@@ -4,7 +4,9 @@ use std::mem::take;
 use std::time::Duration;
 
 use ferromesh_proto::envoy::config::route::v3 as pb;
-use ferromesh_proto::type_url;
+use ferromesh_proto::envoy::extensions::retry::priority::previous_priorities::v3::PreviousPrioritiesConfig;
+use ferromesh_proto::{any, type_url};
+use ferromesh_route::retry::{ResetFormat, ResetHeader};
 use ferromesh_route::{RetryOn, RetryPolicy};
 
 use super::fields::{duration, limit, number};
@@ -18,6 +20,9 @@ pub(super) fn compile(mut policy: pb::RetryPolicy) -> Result<RetryPolicy, Refusa
     let (base_interval, max_interval) = back_off(base, &defaults).at("retry_back_off")?;
     let attempts = take(&mut policy.host_selection_retry_max_attempts);
     let predicates = take(&mut policy.retry_host_predicate);
+    let rate_limited = policy.rate_limited_retry_back_off.take();
+    let (reset_headers, reset_max_interval) =
+        reset_back_off(rate_limited, &defaults).at("rate_limited_retry_back_off")?;
     let compiled = RetryPolicy {
         on: RetryOn::parse(&take(&mut policy.retry_on)),
         retries: number(policy.num_retries.take()).unwrap_or(defaults.retries),
@@ -38,6 +43,8 @@ pub(super) fn compile(mut policy: pb::RetryPolicy) -> Result<RetryPolicy, Refusa
         avoid_previous_hosts: previous_hosts(predicates)?,
         avoid_previous_priorities: previous_priorities(policy.retry_priority.take())?,
         host_selection_attempts: u32::try_from(attempts).unwrap_or(0).max(1),
+        reset_headers,
+        reset_max_interval,
     };
     nothing_left(&policy)?;
     Ok(compiled)
@@ -79,17 +86,46 @@ fn previous_hosts(predicates: Vec<pb::retry_policy::RetryHostPredicate>) -> Resu
     Ok(!predicates.is_empty())
 }
 
-fn previous_priorities(priority: Option<pb::retry_policy::RetryPriority>) -> Result<bool, Refusal> {
+fn reset_back_off(
+    value: Option<pb::retry_policy::RateLimitedRetryBackOff>,
+    defaults: &RetryPolicy,
+) -> Result<(Vec<ResetHeader>, Duration), Refusal> {
+    use pb::retry_policy::ResetHeaderFormat;
+    let value = value.unwrap_or_default();
+    let each = |header: pb::retry_policy::ResetHeader| ResetHeader {
+        format: match header.format() {
+            ResetHeaderFormat::Seconds => ResetFormat::Seconds,
+            ResetHeaderFormat::UnixTimestamp => ResetFormat::UnixTimestamp,
+        },
+        name: header.name.to_ascii_lowercase().into(),
+    };
+    let headers = value.reset_headers.into_iter().map(each).collect();
+    let most = value.max_interval.map(duration).transpose();
+    let most = most.at("max_interval")?;
+    Ok((headers, most.unwrap_or(defaults.reset_max_interval)))
+}
+
+/// How many tries a priority gets before the next one.
+fn previous_priorities(
+    priority: Option<pb::retry_policy::RetryPriority>,
+) -> Result<Option<u32>, Refusal> {
     use pb::retry_policy::retry_priority::ConfigType;
+    const DEFAULT_FREQUENCY: u32 = 2;
     let Some(priority) = priority else {
-        return Ok(false);
+        return Ok(None);
     };
     let Some(ConfigType::TypedConfig(config)) = &priority.config_type else {
-        return Ok(priority.name == "envoy.retry_priorities.previous_priorities");
+        let known = priority.name == "envoy.retry_priorities.previous_priorities";
+        return Ok(known.then_some(DEFAULT_FREQUENCY));
     };
-    let name = type_url::message_name(&config.type_url);
+    let resolved = any::resolve(config).at("retry_priority.typed_config")?;
+    let name = type_url::message_name(&resolved.type_url);
     if name.ends_with("PreviousPrioritiesConfig") {
-        Ok(true)
+        let config: PreviousPrioritiesConfig =
+            any::unpack(&resolved).at("retry_priority.typed_config")?;
+        Ok(Some(
+            u32::try_from(config.update_frequency).unwrap_or(0).max(1),
+        ))
     } else {
         let reason = format!("{name} is not supported");
         Err(Refusal::field("retry_priority", reason))

@@ -25,7 +25,7 @@ use ferromesh_route::{
 use super::fields::{data, duration, flag, limit, number, port};
 use super::header_edits::mutations;
 use super::refusal::{At, Refusal, nothing_left};
-use super::{matchers, retries};
+use super::{matchers, mirrors, retries};
 
 /// Compiles a route's action.
 pub(super) fn compile(action: Option<PbAction>) -> Result<Action, Refusal> {
@@ -119,6 +119,13 @@ fn forward(mut action: pb::RouteAction) -> Result<Forward, Refusal> {
             .map(retries::compile)
             .transpose()
             .at("retry_policy")?,
+        hedge_on_per_try_timeout: action
+            .hedge_policy
+            .take()
+            .map(mirrors::hedges)
+            .transpose()
+            .at("hedge_policy")?,
+        mirrors: mirrors::compile(take(&mut action.request_mirror_policies))?,
         high_priority: action.priority() == RoutingPriority::High,
         hash_policies: hash_policies(take(&mut action.hash_policy))?,
         upgrades: upgrades(take(&mut action.upgrade_configs))?,
@@ -278,6 +285,15 @@ fn hash_policy(policy: PbHashPolicy) -> Result<HashPolicy, Refusal> {
             name: cookie.name.into(),
             path: cookie.path.into(),
             lifetime: cookie.ttl.map(duration).transpose().at("cookie.ttl")?,
+            attributes: cookie
+                .attributes
+                .iter()
+                .map(|attribute| match attribute.value.as_str() {
+                    "" => format!("; {}", attribute.name),
+                    value => format!("; {}={value}", attribute.name),
+                })
+                .collect::<String>()
+                .into(),
         },
         Some(PolicySpecifier::ConnectionProperties(properties)) if properties.source_ip => {
             HashSource::SourceIp

@@ -3,8 +3,11 @@
 
 mod churn;
 mod filters;
+mod hedging;
 mod http1;
 mod http2;
+mod limits;
+mod mirroring;
 mod mutual_tls;
 mod overload;
 mod peers;

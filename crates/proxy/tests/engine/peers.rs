@@ -39,6 +39,8 @@ pub(crate) struct Setup {
     pub(crate) chain: &'static str,
     /// Fields of the cluster, as YAML flow with a trailing comma.
     pub(crate) cluster: &'static str,
+    /// Further clusters by name, each with one endpoint.
+    pub(crate) others: Vec<(&'static str, SocketAddr)>,
     /// Secrets by name.
     pub(crate) secrets: Vec<(&'static str, Secret)>,
 }
@@ -83,7 +85,17 @@ impl Setup {
   - {{name: backend, type: STATIC, connect_timeout: 1s, {cluster}{options}load_assignment: {{cluster_name: backend, endpoints: [{{lb_endpoints: [{}]}}]}}}}
 ",
             endpoints.join(", ")
-        )
+        ) + &self.others()
+    }
+
+    fn others(&self) -> String {
+        let others = self.others.iter().map(|(name, address)| {
+            let (ip, port) = (address.ip(), address.port());
+            format!(
+                "  - {{name: {name}, type: STATIC, load_assignment: {{cluster_name: {name}, endpoints: [{{lb_endpoints: [{{endpoint: {{address: {{socket_address: {{address: {ip}, port_value: {port}}}}}}}}}]}}]}}}}\n"
+            )
+        });
+        others.collect()
     }
 
     /// The listener and the cluster as a control plane would send them.

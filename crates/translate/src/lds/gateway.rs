@@ -159,7 +159,6 @@ impl Maker<'_> {
             default_retries: None,
             domain: &self.snapshot.settings().domain,
             destinations: &destinations,
-            dialect: outbound.dialect,
         };
         let layer4 = Layer4 {
             scope: &scope,

@@ -149,9 +149,6 @@ fn mirrors(
     http: &HttpRoute,
     scope: &RouteScope<'_>,
 ) -> Vec<RequestMirrorPolicy> {
-    if !scope.takes_mirrors() {
-        return Vec::new();
-    }
     let whole = http.mirror_percent.map(|percent| Percent {
         value: f64::from(percent),
     });

@@ -106,7 +106,6 @@ fn entry_routes(
         default_retries: snapshot.mesh().default_http_retry_policy.as_ref(),
         domain: &snapshot.settings().domain,
         destinations: &destinations,
-        dialect: view.outbound.dialect,
     };
     let owner = RouteOwner {
         namespace: entry.declared.namespace(),

@@ -218,7 +218,6 @@ impl<'a> Maker<'a> {
             default_retries: self.snapshot.mesh().default_http_retry_policy.as_ref(),
             domain: &self.snapshot.settings().domain,
             destinations: &self.destinations(),
-            dialect: outbound.dialect,
         };
         let owner = RouteOwner {
             namespace: entry.declared.namespace(),

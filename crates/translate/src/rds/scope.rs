@@ -1,7 +1,7 @@
 //! What the routes of a VirtualService depend on besides the VirtualService itself.
 
 use ferromesh_config::kind::virtual_service::{Destination, HttpRetry};
-use ferromesh_model::{Dialect, GatewayRef};
+use ferromesh_model::GatewayRef;
 use ferromesh_proto::envoy::config::route::v3::route_action::HashPolicy;
 use ferromesh_types::{Hostname, Labels, Namespace, Selector, Str};
 
@@ -24,8 +24,6 @@ pub(crate) struct RouteScope<'a> {
     pub(crate) domain: &'a str,
     /// What is known about destinations.
     pub(crate) destinations: &'a dyn Destinations,
-    /// What the asking side understands.
-    pub(crate) dialect: Dialect,
 }
 
 /// What routes need to know about destinations.
@@ -65,12 +63,6 @@ impl Target {
 }
 
 impl RouteScope<'_> {
-    /// Whether mirroring may be sent. Our own proxy refuses a route table that has it;
-    /// `config::effect` tells the user that it does nothing there.
-    pub(crate) fn takes_mirrors(&self) -> bool {
-        self.dialect != Dialect::Ferromesh
-    }
-
     /// Fills in what a destination leaves out: a short name belongs to the owner's namespace, and
     /// the port is the service's only one, else the one that the request was sent to.
     pub(crate) fn target(&self, owner: RouteOwner<'_>, destination: &Destination) -> Target {

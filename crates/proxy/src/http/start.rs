@@ -1,0 +1,118 @@
+//! The beginning of a try: what the request asks of a connection, and its head sent on one.
+
+use std::sync::Arc;
+
+use ferromesh_http::{Framing, Method, RequestHead, Version};
+
+use super::attempt::Failure;
+use super::exchange::Outcome;
+use super::filter::alpn;
+use super::upstream::{Upstream, http2_reason};
+use crate::cluster::{Endpoint, LimitGuard, Resource, Thresholds};
+use crate::compiled::{Cluster, Http1Upstream, HttpFilter, UpstreamHttp, UpstreamTransport};
+use crate::upstream::{
+    AcquireError, Acquired, ConnectOptions, ResetReason, Speak, Wanted, hash_text,
+};
+
+/// What the request asks of a connection.
+pub(super) fn wanted<'l>(
+    filters: &[HttpFilter],
+    head: &RequestHead,
+    cluster: &Cluster,
+    endpoint: &Endpoint,
+    limits: &'l Arc<Thresholds>,
+) -> Wanted<'l> {
+    let as_http1 = match head.version {
+        Version::Http10 => Version::Http10,
+        Version::Http11 | Version::Http2 => Version::Http11,
+    };
+    let (speak, version) = match &cluster.http {
+        UpstreamHttp::Http1(_) => (Speak::Http1, as_http1),
+        UpstreamHttp::Http2(settings) => (Speak::Http2(*settings), Version::Http2),
+        UpstreamHttp::Downstream(_, settings) if head.version == Version::Http2 => {
+            (Speak::Http2(*settings), Version::Http2)
+        }
+        UpstreamHttp::Downstream(..) => (Speak::Http1, as_http1),
+        UpstreamHttp::Alpn(_, settings) => (Speak::Alpn(*settings), Version::Http11),
+    };
+    let mut options = ConnectOptions::default();
+    let mut variant = 0;
+    if let UpstreamTransport::Tls(tls) = &*endpoint.transport {
+        if let Some((protocols, number)) = alpn::override_for(filters, cluster, version) {
+            options.alpn = Some(protocols);
+            variant = number;
+        }
+        if tls.auto_sni {
+            let name = ferromesh_route::virtual_host::without_port(head.authority());
+            variant ^= hash_text(name);
+            options.server_name = Some(name.to_owned());
+        }
+    }
+    Wanted {
+        speak,
+        options,
+        variant,
+        limits,
+    }
+}
+
+/// Takes a place among the requests in flight; a connection without one goes back.
+pub(super) fn admit(
+    acquired: Result<Acquired, AcquireError>,
+    cluster: &Cluster,
+    limits: &Arc<Thresholds>,
+) -> Result<(Acquired, LimitGuard), Failure> {
+    let acquired = acquired.map_err(|error| Failure::Reset {
+        reason: error.reason(),
+        transport_failure: error.transport_failure(),
+        begun: false,
+        dead_connection: false,
+    })?;
+    if let Some(slot) = limits.take(Resource::Requests) {
+        return Ok((acquired, slot));
+    }
+    cluster.stats.upstream_rq_pending_overflow().inc();
+    if let Acquired::Http1(lent) = acquired {
+        lent.release();
+    }
+    Err(Failure::reset(ResetReason::Overflow, false))
+}
+
+/// Sends the head; notes where it went.
+pub(super) fn send_head(
+    head: &RequestHead,
+    framing: Framing,
+    cluster: &Cluster,
+    acquired: Acquired,
+    outcome: &mut Outcome,
+) -> Result<Upstream, Failure> {
+    match acquired {
+        Acquired::Http1(mut lent) => {
+            outcome.upstream_local = lent.local;
+            outcome.upstream_peer_uri.clone_from(&lent.peer_uri);
+            lent.connection.send_request(head, framing);
+            let trailers = http1_options(cluster).is_some_and(|http1| http1.enable_trailers);
+            Ok(Upstream::http1(lent, trailers))
+        }
+        Acquired::Http2(reservation) => {
+            outcome.upstream_local = reservation.local();
+            outcome.upstream_peer_uri = reservation.peer_uri().cloned();
+            let tunnel = head.method == Method::CONNECT || head.protocol().is_some();
+            let end = framing.is_empty() && !tunnel;
+            match reservation.send(head, end) {
+                Ok(Some(stream)) => Ok(Upstream::Http2(Box::new(stream))),
+                Ok(None) => Err(Failure::reset(ResetReason::LocalReset, false)),
+                Err(error) => Err(Failure::reset(http2_reason(&error), false)),
+            }
+        }
+    }
+}
+
+fn http1_options(cluster: &Cluster) -> Option<&Http1Upstream> {
+    match &cluster.http {
+        UpstreamHttp::Http1(options)
+        | UpstreamHttp::Downstream(options, _)
+        | UpstreamHttp::Alpn(options, _) => Some(options),
+        UpstreamHttp::Http2(_) => None,
+    }
+}
