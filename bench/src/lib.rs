@@ -5,3 +5,4 @@
 pub mod control_plane;
 pub mod load;
 pub mod process;
+pub mod traffic;
