@@ -18,6 +18,8 @@ pub(crate) struct Span {
 }
 
 const EXTRA: u32 = 1 << 31;
+/// First size of the side buffer: what a proxy adds to a usual head fits.
+const FIRST_EXTRA: usize = 384;
 
 impl Span {
     pub(crate) fn of_block(start: usize, len: usize) -> Self {
@@ -76,16 +78,23 @@ impl Headers {
 
     pub(crate) fn slice(&self, span: Span) -> &[u8] {
         let start = (span.start & !EXTRA) as usize;
-        let from = if span.start & EXTRA == 0 {
-            &self.block[..]
+        &self.part(span)[start..start + span.len as usize]
+    }
+
+    /// Block or side buffer, whichever the span is of.
+    fn part(&self, span: Span) -> &[u8] {
+        if span.start & EXTRA == 0 {
+            &self.block
         } else {
-            &self.extra[..]
-        };
-        &from[start..start + span.len as usize]
+            &self.extra
+        }
     }
 
     /// Keeps a copy of `bytes` beside the block.
     pub(crate) fn store(&mut self, bytes: &[u8]) -> Span {
+        if self.extra.capacity() == 0 {
+            self.extra.reserve(FIRST_EXTRA.max(bytes.len()));
+        }
         let start = self.extra.len() as u32 | EXTRA;
         self.extra.extend_from_slice(bytes);
         Span {
@@ -161,21 +170,77 @@ impl Headers {
     /// Adds a field after the others. Line breaks and other control characters of the value become
     /// spaces, so that no value can begin another field.
     pub fn append(&mut self, name: &str, value: impl AsRef<[u8]>) {
-        let entry = Entry {
-            name: self.store_name(name),
-            value: self.store_value(value.as_ref()),
-        };
+        let entry = self.store_line(name, value.as_ref());
         self.entries.push(entry);
     }
 
     /// Makes `value` the only value of the field.
     pub fn set(&mut self, name: &str, value: impl AsRef<[u8]>) {
+        let entry = self.store_line(name, value.as_ref());
         let Some(first) = self.position(name) else {
-            self.append(name, value);
+            self.entries.push(entry);
             return;
         };
-        self.entries[first].value = self.store_value(value.as_ref());
+        self.entries[first] = entry;
         self.remove_from(first + 1, name);
+    }
+
+    /// Stores a field as the line that it will be written as, so that neighbours are written with
+    /// one copy.
+    fn store_line(&mut self, name: &str, value: &[u8]) -> Entry {
+        let name = self.store_name(name);
+        self.extra.extend_from_slice(b": ");
+        let value = self.store_value(value);
+        self.extra.extend_from_slice(b"\r\n");
+        Entry { name, value }
+    }
+
+    /// Calls `put` with the bytes of all fields for which `keep` holds of the name, as lines.
+    ///
+    /// Fields that follow each other in the same buffer, which is how they came and how they are
+    /// stored, are handed over in one piece; others in their parts.
+    pub(crate) fn lines(&self, keep: impl Fn(&[u8]) -> bool, mut put: impl FnMut(&[u8])) {
+        // Where the piece that is being collected begins, and its length.
+        let mut piece = Span::default();
+        for entry in &self.entries {
+            if !keep(self.slice(entry.name)) {
+                continue;
+            }
+            let Some(line) = self.line(entry) else {
+                put(self.slice(std::mem::take(&mut piece)));
+                put(self.slice(entry.name));
+                put(b": ");
+                put(self.slice(entry.value));
+                put(b"\r\n");
+                continue;
+            };
+            if !piece.is_empty() && piece.start + piece.len == line.start {
+                piece.len += line.len;
+            } else {
+                put(self.slice(std::mem::replace(&mut piece, line)));
+            }
+        }
+        put(self.slice(piece));
+    }
+
+    /// The field's line where it stands in its buffer in just the form that is written.
+    fn line(&self, entry: &Entry) -> Option<Span> {
+        let Entry { name, value } = *entry;
+        let part = self.part(name);
+        let name_end = ((name.start & !EXTRA) + name.len) as usize;
+        let value_end = ((value.start & !EXTRA) + value.len) as usize;
+        let stands = value.start == name.start + name.len + 2
+            && part.get(name_end..name_end + 2) == Some(b": ")
+            && part.get(value_end..value_end + 2) == Some(b"\r\n");
+        stands.then(|| Span {
+            start: name.start,
+            len: name.len + value.len + 4,
+        })
+    }
+
+    /// An upper bound of the bytes that the fields take as lines.
+    pub(crate) fn lines_bound(&self) -> usize {
+        self.block.len() + self.extra.len() + 4 * self.entries.len()
     }
 
     /// Removes the field; true when it was there.
@@ -270,13 +335,23 @@ impl Headers {
     pub(crate) fn store_value(&mut self, value: &[u8]) -> Span {
         let span = self.store(value);
         let start = (span.start & !EXTRA) as usize;
-        for byte in &mut self.extra[start..] {
-            if (*byte < b' ' && *byte != b'\t') || *byte == 0x7f {
+        let value = &mut self.extra[start..];
+        // Without a branch per byte, which the compiler turns into a few wide comparisons.
+        let unclean = value
+            .iter()
+            .fold(false, |any, byte| any | is_control(*byte));
+        if unclean {
+            for byte in value.iter_mut().filter(|byte| is_control(**byte)) {
                 *byte = b' ';
             }
         }
         span
     }
+}
+
+/// What no value may hold; a tab may stand in values (RFC 9110 section 5.5).
+fn is_control(byte: u8) -> bool {
+    (byte < b' ' && byte != b'\t') || byte == 0x7f
 }
 
 impl fmt::Debug for Headers {
@@ -318,6 +393,43 @@ mod tests {
         assert_eq!(headers.text("accept"), Some("c"));
         assert!(headers.remove("accept"));
         assert!(!headers.contains("accept"));
+    }
+
+    fn written(headers: &Headers) -> (String, usize) {
+        let (mut text, mut pieces) = (String::new(), 0);
+        headers.lines(
+            |name| name != b"x-other",
+            |piece| {
+                text.push_str(std::str::from_utf8(piece).expect("ASCII"));
+                pieces += usize::from(!piece.is_empty());
+            },
+        );
+        (text, pieces)
+    }
+
+    #[test]
+    fn neighbours_are_written_in_one_piece() {
+        let mut headers = Headers::new();
+        headers.append("a", "1");
+        headers.append("b", "");
+        headers.append("x-other", "2");
+        headers.append("c", "3");
+        let (text, pieces) = written(&headers);
+        assert_eq!((text.as_str(), pieces), ("a: 1\r\nb: \r\nc: 3\r\n", 2));
+    }
+
+    #[test]
+    fn a_line_that_came_in_another_form_is_written_in_ours() {
+        let block = Bytes::from_static(b"a:1\r\nb:  2\r\nc: 3 \r\nd: 4\r\n");
+        let place = |start, len| Span::of_block(start, len);
+        let entries = [(0, 2, 1), (5, 9, 1), (12, 15, 1), (19, 22, 1)];
+        let entries = entries.map(|(name, value, len)| Entry {
+            name: place(name, 1),
+            value: place(value, len),
+        });
+        let headers = Headers::from_block(block, entries.to_vec());
+        let (text, _) = written(&headers);
+        assert_eq!(text, "a: 1\r\nb: 2\r\nc: 3\r\nd: 4\r\n");
     }
 
     #[test]

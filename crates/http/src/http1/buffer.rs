@@ -9,6 +9,8 @@ use std::task::{Context, Poll, ready};
 use bytes::{Buf, Bytes, BytesMut};
 use tokio::io::AsyncWrite;
 
+use super::spare::{self, FIRST_READ};
+
 /// Copying less than this is cheaper than another element of a vectored write.
 const COPY_BELOW: usize = 8 * 1024;
 /// Elements of one vectored write.
@@ -36,13 +38,16 @@ impl WriteBuffer {
 
     /// Where small pieces are written.
     pub fn tail(&mut self) -> &mut BytesMut {
+        if self.tail.capacity() == 0 {
+            self.tail = spare::take();
+        }
         &mut self.tail
     }
 
     /// Adds a piece.
     pub fn push(&mut self, bytes: Bytes) {
         if bytes.len() < COPY_BELOW {
-            self.tail.extend_from_slice(&bytes);
+            self.tail().extend_from_slice(&bytes);
             return;
         }
         if !self.tail.is_empty() {
@@ -72,10 +77,15 @@ impl WriteBuffer {
 
     /// Gives the memory of an idle connection back.
     pub fn release(&mut self) {
-        if self.is_empty() {
-            self.tail = BytesMut::new();
-            self.pieces = VecDeque::new();
+        if !self.is_empty() {
+            return;
         }
+        let mut tail = std::mem::take(&mut self.tail);
+        // One that has grown is not kept; try_reclaim fails for one that others still read from.
+        if tail.capacity() <= FIRST_READ && tail.try_reclaim(FIRST_READ) {
+            spare::give(tail);
+        }
+        self.pieces = VecDeque::new();
     }
 
     fn poll_write<W: AsyncWrite + Unpin>(

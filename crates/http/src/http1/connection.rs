@@ -17,12 +17,11 @@ use super::decode::BodyDecoder;
 use super::encode;
 use super::error::ConnectionError;
 use super::head::{self, IncomingRequest, IncomingResponse, Limits};
+use super::spare::{self, FIRST_READ};
 use crate::body::{Frame, Framing};
 use crate::headers::Headers;
 use crate::message::{RequestHead, ResponseHead};
 
-/// First size of the read buffer: a request head of a browser fits.
-const FIRST_READ: usize = 4 * 1024;
 /// Largest step of one read; grows towards it while reads fill the buffer.
 const LARGEST_READ: usize = 64 * 1024;
 
@@ -86,11 +85,20 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Connection<IO> {
 
     /// Gives the buffers of an idle connection back.
     pub fn release_buffers(&mut self) {
-        if self.read.is_empty() {
-            self.read = BytesMut::new();
+        self.release_read_buffer();
+        self.write.release();
+    }
+
+    fn release_read_buffer(&mut self) {
+        if !self.read.is_empty() {
+            return;
+        }
+        let buffer = std::mem::take(&mut self.read);
+        if self.read_step == FIRST_READ {
+            spare::give(buffer);
+        } else {
             self.read_step = FIRST_READ;
         }
-        self.write.release();
     }
 
     /// Reads once. Zero is the end of the peer's sending.
@@ -98,9 +106,17 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Connection<IO> {
         if self.ended {
             return Poll::Ready(Ok(0));
         }
+        if self.read.capacity() == 0 {
+            self.read = spare::take();
+        }
         self.read.reserve(self.read_step);
         let room = self.read.capacity() - self.read.len();
-        let count = ready!(pin!(self.io.read_buf(&mut self.read)).poll(cx))?;
+        let Poll::Ready(result) = pin!(self.io.read_buf(&mut self.read)).poll(cx) else {
+            // Who waits for the first byte of something holds no memory.
+            self.release_read_buffer();
+            return Poll::Pending;
+        };
+        let count = result?;
         if count == room {
             self.read_step = (self.read_step * 2).min(LARGEST_READ);
         }

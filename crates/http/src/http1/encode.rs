@@ -16,7 +16,7 @@ pub fn encode_request(head: &RequestHead, framing: Framing, out: &mut BytesMut) 
     } else {
         head.method.as_str()
     };
-    out.reserve(256 + head.headers.byte_size());
+    out.reserve(256 + head.headers.lines_bound());
     out.put_slice(method.as_bytes());
     out.put_u8(b' ');
     let tunnel = head.method == Method::CONNECT && upgrade.is_none();
@@ -47,13 +47,8 @@ pub fn encode_request(head: &RequestHead, framing: Framing, out: &mut BytesMut) 
 
 /// Writes a response head. `close` tells the client that the connection ends after it.
 pub fn encode_response(head: &ResponseHead, framing: Framing, close: bool, out: &mut BytesMut) {
-    out.reserve(256 + head.headers.byte_size());
-    out.put_slice(b"HTTP/1.1 ");
-    let mut digits = itoa::Buffer::new();
-    out.put_slice(digits.format(head.status).as_bytes());
-    out.put_u8(b' ');
-    out.put_slice(reason_phrase(head.status).as_bytes());
-    out.put_slice(b"\r\n");
+    out.reserve(256 + head.headers.lines_bound());
+    put_status_line(head.status, out);
     match framing {
         // The answer to HEAD, or a 304: its length describes what is not sent.
         Framing::None if !head.is_informational() => put_all_fields(&head.headers, out),
@@ -63,6 +58,17 @@ pub fn encode_response(head: &ResponseHead, framing: Framing, close: bool, out: 
     if close {
         out.put_slice(b"connection: close\r\n");
     }
+    out.put_slice(b"\r\n");
+}
+
+fn put_status_line(status: u16, out: &mut BytesMut) {
+    if status == 200 {
+        return out.put_slice(b"HTTP/1.1 200 OK\r\n");
+    }
+    out.put_slice(b"HTTP/1.1 ");
+    out.put_slice(itoa::Buffer::new().format(status).as_bytes());
+    out.put_u8(b' ');
+    out.put_slice(reason_phrase(status).as_bytes());
     out.put_slice(b"\r\n");
 }
 
@@ -100,24 +106,14 @@ fn put_length(length: u64, out: &mut BytesMut) {
 }
 
 fn put_fields(headers: &Headers, out: &mut BytesMut) {
-    for (name, value) in headers.iter() {
-        if name != b"content-length" {
-            put_field(name, value, out);
-        }
-    }
+    headers.lines(
+        |name| name != b"content-length",
+        |piece| out.extend_from_slice(piece),
+    );
 }
 
 fn put_all_fields(headers: &Headers, out: &mut BytesMut) {
-    for (name, value) in headers.iter() {
-        put_field(name, value, out);
-    }
-}
-
-fn put_field(name: &[u8], value: &[u8], out: &mut BytesMut) {
-    out.put_slice(name);
-    out.put_slice(b": ");
-    out.put_slice(value);
-    out.put_slice(b"\r\n");
+    headers.lines(|_| true, |piece| out.extend_from_slice(piece));
 }
 
 fn reason_phrase(status: u16) -> &'static str {

@@ -120,13 +120,15 @@ fn finish_request(
     mut head: RequestHead,
     authority_in_target: bool,
 ) -> Result<IncomingRequest, HeadError> {
-    let mut hosts = head.headers.all("host");
-    let host = hosts.next().map(<[u8]>::to_vec);
-    if hosts.next().is_some() {
-        return Err(HeadError::Malformed("more than one Host"));
-    }
-    drop(hosts);
-    if let Some(host) = &host
+    let host = {
+        let mut hosts = head.headers.all("host");
+        let host = hosts.next();
+        if hosts.next().is_some() {
+            return Err(HeadError::Malformed("more than one Host"));
+        }
+        host
+    };
+    if let Some(host) = host
         && !target::is_authority(host)
     {
         return Err(HeadError::Malformed("a character in Host"));

@@ -9,6 +9,7 @@ mod encode;
 mod error;
 mod fields;
 mod head;
+mod spare;
 mod target;
 
 pub use buffer::WriteBuffer;
