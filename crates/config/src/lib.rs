@@ -8,6 +8,7 @@ mod check;
 pub mod effect;
 pub mod kind;
 pub mod kubernetes;
+pub mod legacy;
 pub mod mesh;
 mod object;
 mod parse;

@@ -47,6 +47,15 @@ pub(crate) enum Command {
         meshctl analyze samples/coolstore\n  \
         meshctl analyze gateway.yaml routes/ -o json")]
     Analyze(AnalyzeArgs),
+    /// Turn documents of Istio 0.1 (`type: route-rule`, `type: destination-policy`) into
+    /// VirtualServices and DestinationRules.
+    ///
+    /// What comes out goes to standard output. A document that today's API cannot express is named
+    /// on standard error, with the reason, and the exit code is 1; the others are converted.
+    #[command(after_help = "Examples:\n  \
+        meshctl convert -f route-rules.yaml > routes.yaml\n  \
+        meshctl convert -f old/ | meshctl apply -f -")]
+    Convert(ConvertArgs),
     /// Show the version.
     Version(VersionArgs),
     /// Print the completion script of a shell.
@@ -268,6 +277,16 @@ pub(crate) struct AnalyzeArgs {
     /// Exit with 79 when something is at least this bad.
     #[arg(long, value_enum, default_value_t = Level::Error)]
     pub(crate) failure_threshold: Level,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct ConvertArgs {
+    /// A file, a directory, or `-` for standard input.
+    #[arg(long = "filename", short, value_name = "FILE", required = true)]
+    pub(crate) files: Vec<PathBuf>,
+    /// The form of the output; YAML if not given.
+    #[arg(long, short, value_enum, default_value_t = Format::Yaml)]
+    pub(crate) output: Format,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]

@@ -6,6 +6,7 @@
 mod analyze;
 mod cli;
 mod completion;
+mod convert;
 mod objects;
 mod output;
 mod pod_exec;
@@ -41,6 +42,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Delete(arguments) => objects::delete(&arguments),
         Command::Get(arguments) => objects::get(&arguments),
         Command::Analyze(arguments) => analyze::run(&arguments),
+        Command::Convert(arguments) => convert::run(&arguments),
         Command::Version(arguments) => version::run(&arguments),
         Command::Completion(arguments) => completion::run(&arguments),
     }

@@ -198,7 +198,7 @@ fn config_dirs(which: &Which) -> anyhow::Result<Vec<PathBuf>> {
 }
 
 /// The texts behind `-f`, with what to call them.
-fn inputs(files: &[PathBuf]) -> anyhow::Result<Vec<(String, String)>> {
+pub(crate) fn inputs(files: &[PathBuf]) -> anyhow::Result<Vec<(String, String)>> {
     let mut inputs = Vec::new();
     for file in files {
         if file.as_os_str() == "-" {

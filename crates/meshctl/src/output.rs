@@ -89,12 +89,15 @@ impl Output {
 
     /// Prints an error to standard error.
     pub(crate) fn error(message: &str) {
-        let coloured = io::stderr().is_terminal();
-        let word = if coloured {
-            "\x1b[31merror:\x1b[0m"
-        } else {
-            "error:"
+        Self::remark(Tone::Bad, "error", message);
+    }
+
+    /// Prints `word: message` to standard error.
+    pub(crate) fn remark(tone: Tone, word: &str, message: &str) {
+        let coloured = Self {
+            coloured: io::stderr().is_terminal(),
         };
+        let word = coloured.tone(tone, &format!("{word}:"));
         // Nothing is left to tell it to when standard error is closed.
         let _ = writeln!(io::stderr(), "{word} {message}");
     }
