@@ -4,8 +4,10 @@ mod bench;
 mod build;
 mod conformance;
 mod demo;
+mod fuzz;
 mod golden;
 mod layers;
+mod property;
 mod setup;
 mod shell;
 mod size;
@@ -39,6 +41,10 @@ enum Command {
     Bench(bench::Settings),
     /// Run recorded cases of Istio's behaviour against our code.
     Conformance(conformance::Settings),
+    /// Run decoders on mutated input: a short check, or libFuzzer for as long as wanted.
+    Fuzz(fuzz::Settings),
+    /// Check that no data plane refuses what validation accepts, with random configs.
+    Property(property::Settings),
     /// Refresh the expected outputs of the translation's golden tests.
     Golden,
     /// Install or fetch what demo and test need: Debian packages, Envoy.
@@ -64,6 +70,8 @@ fn run() -> anyhow::Result<()> {
         Command::Size => size::run(),
         Command::Bench(settings) => bench::run(&settings),
         Command::Conformance(settings) => conformance::run(&settings),
+        Command::Fuzz(settings) => fuzz::run(&settings),
+        Command::Property(settings) => property::run(&settings),
         Command::Golden => golden::run(),
         Command::Setup(settings) => setup::run(&settings),
     }

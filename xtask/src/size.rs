@@ -19,7 +19,7 @@ const ALLOWED: &[(&str, &str)] = &[];
 pub fn run() -> anyhow::Result<()> {
     let root = crate::shell::root();
     let mut files = Vec::new();
-    for folder in ["crates", "samples", "bench", "xtask"] {
+    for folder in ["crates", "samples", "bench", "xtask", "fuzz"] {
         collect(&root.join(folder), &mut files)?;
     }
     files.sort();

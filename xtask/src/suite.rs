@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use anyhow::bail;
 
-use crate::{conformance, demo, layers, setup, shell, size};
+use crate::{conformance, demo, fuzz, layers, setup, shell, size};
 
 /// Settings of `cargo xtask test`.
 #[derive(clap::Args)]
@@ -28,6 +28,7 @@ const STEPS: &[Step] = &[
     ("conformance", || {
         conformance::run(&conformance::Settings::default())
     }),
+    ("fuzz", || fuzz::run(&fuzz::Settings::check())),
     ("sandbox tests", sandbox_tests),
     ("demo meshproxy", || {
         demo::run(&demo::Settings::check("meshproxy"))

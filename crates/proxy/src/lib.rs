@@ -20,6 +20,7 @@ mod upstream;
 pub mod worker;
 pub mod xds;
 
+pub use listener::{HttpKind, inspect_http};
 pub use worker::SocketState;
 
 pub use proxy::{Proxy, ProxyError, ProxyHandle, ProxySettings, ServerState};

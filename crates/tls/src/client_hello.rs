@@ -13,6 +13,7 @@ const RECORD_HANDSHAKE: u8 = 22;
 const HANDSHAKE_CLIENT_HELLO: u8 = 1;
 const EXTENSION_SERVER_NAME: u16 = 0;
 const EXTENSION_ALPN: u16 = 16;
+const NAME_TYPE_HOST: u8 = 0;
 
 /// What a ClientHello offers.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -133,17 +134,17 @@ fn parse_hello(body: &[u8]) -> Option<ClientHello> {
     Some(hello)
 }
 
-/// RFC 6066 section 3: the entry of type host_name.
+/// RFC 6066 section 3: one entry, of type host_name. A second one is refused, as BoringSSL does:
+/// two readers could take different names.
 fn read_server_name(body: &[u8], hello: &mut ClientHello) -> Option<()> {
     let mut list = Reader(Reader(body).vector_u16()?);
-    while !list.0.is_empty() {
-        let kind = list.take(1)?[0];
-        let name = list.vector_u16()?;
-        if kind == 0 {
-            let name = std::str::from_utf8(name).ok()?;
-            hello.server_name = Some(Str::from(name.to_ascii_lowercase()));
-        }
+    let kind = list.take(1)?[0];
+    let name = list.vector_u16()?;
+    if kind != NAME_TYPE_HOST || !list.0.is_empty() {
+        return None;
     }
+    let name = std::str::from_utf8(name).ok()?;
+    hello.server_name = Some(Str::from(name.to_ascii_lowercase()));
     Some(())
 }
 
@@ -250,6 +251,19 @@ mod tests {
             inspect_client_hello(&[22, 3, 1, 0, 4, 2]),
             Inspected::NotTls
         );
+    }
+
+    #[test]
+    fn a_list_of_server_names_holds_one_host() {
+        let read = |list: &[u8]| {
+            let body = [&[0, list.len() as u8], list].concat();
+            let mut hello = ClientHello::default();
+            read_server_name(&body, &mut hello).and(hello.server_name)
+        };
+        assert_eq!(read(b"\0\0\x01A"), Some("a".into()));
+        assert_eq!(read(b"\0\0\x01a\0\0\x01b"), None);
+        assert_eq!(read(b"\x01\0\x01a"), None);
+        assert_eq!(read(b""), None);
     }
 
     #[tokio::test]

@@ -1,4 +1,4 @@
-//! Queries and answers in wire form.
+//! Queries and answers in wire form: what the mesh itself can say to the bytes of a query.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
@@ -11,9 +11,60 @@ use super::table::{Lookup, NameIndex};
 /// Seconds that clients may keep an answer: as long as Istio's agent says.
 const TTL: u32 = 30;
 
+/// UDP answers beyond this are cut off unless the client announced more (RFC 1035, 4.2.1).
+const DATAGRAM: usize = 512;
+
+/// What becomes of the bytes of a query.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reply {
+    /// No query. Nothing is said, not even to a well-formed answer: two servers that answer each
+    /// other's answers never stop.
+    Silence,
+    /// This answer, in wire form.
+    Answer(Vec<u8>),
+    /// Another server may know it; `failure` is the answer for when none does.
+    Forward {
+        /// SERVFAIL, in wire form.
+        failure: Vec<u8>,
+    },
+}
+
+/// Says what the name table alone makes of a query. Pure but for the order of the addresses.
+pub fn reply(query: &[u8], names: &NameIndex, over_tcp: bool) -> Reply {
+    let Ok(query) = Message::from_vec(query) else {
+        return Reply::Silence;
+    };
+    if query.metadata.message_type != MessageType::Query {
+        return Reply::Silence;
+    }
+    let limit = if over_tcp {
+        usize::from(u16::MAX)
+    } else {
+        usize::from(query.max_payload()).max(DATAGRAM)
+    };
+    let (answer, forward) = match decide(&query, names) {
+        Decision::Answer(answer) | Decision::Refuse(answer) => (*answer, false),
+        Decision::Forward => (empty(&query, ResponseCode::ServFail), true),
+    };
+    match (encode(&answer, limit), forward) {
+        (Some(failure), true) => Reply::Forward { failure },
+        (Some(answer), false) => Reply::Answer(answer),
+        (None, _) => Reply::Silence,
+    }
+}
+
+/// Cuts the records off where they do not fit; the client then asks again over TCP.
+fn encode(answer: &Message, limit: usize) -> Option<Vec<u8>> {
+    let whole = answer.to_vec().ok()?;
+    if whole.len() <= limit {
+        return Some(whole);
+    }
+    answer.truncate().to_vec().ok()
+}
+
 /// What to do with a query.
 #[derive(Debug)]
-pub(super) enum Decision {
+enum Decision {
     /// The mesh knows the name.
     Answer(Box<Message>),
     /// Another server may know it.
@@ -23,13 +74,11 @@ pub(super) enum Decision {
 }
 
 /// Decides about a query.
-pub(super) fn decide(query: &Message, names: &NameIndex) -> Decision {
-    let known_kind = query.metadata.op_code == OpCode::Query
-        && query.metadata.message_type == MessageType::Query;
+fn decide(query: &Message, names: &NameIndex) -> Decision {
     let [question] = query.queries.as_slice() else {
         return Decision::Refuse(Box::new(empty(query, ResponseCode::FormErr)));
     };
-    if !known_kind {
+    if query.metadata.op_code != OpCode::Query {
         return Decision::Refuse(Box::new(empty(query, ResponseCode::NotImp)));
     }
     let wanted = question.query_type();
@@ -142,6 +191,18 @@ mod tests {
         };
         assert_eq!(answer.answers[0].record_type(), RecordType::CNAME);
         assert_eq!(answer.answers.len(), 3);
+    }
+
+    #[test]
+    fn an_answer_is_never_answered() {
+        let mut query = Message::query();
+        let name = Name::from_ascii("api.example.com.").expect("a name");
+        query.add_query(Query::query(name, RecordType::A));
+        let bytes = query.to_vec().expect("encoded");
+        assert!(matches!(
+            reply(&bytes, &names(), false),
+            Reply::Answer(answer) if reply(&answer, &names(), false) == Reply::Silence
+        ));
     }
 
     #[test]

@@ -10,6 +10,7 @@ mod resolv_conf;
 mod server;
 mod table;
 
+pub use answer::{Reply, reply};
 pub use forward::Forwarder;
 pub use resolv_conf::ResolvConf;
 pub use server::{DnsCounters, DnsError, DnsServer};

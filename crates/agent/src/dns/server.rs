@@ -8,13 +8,12 @@ use std::time::Duration;
 
 use ferromesh_net::{ListenError, SocketShelf};
 use ferromesh_runtime::Published;
-use hickory_proto::op::{Message, ResponseCode};
 use thiserror::Error;
 use tokio::net::{TcpListener, TcpStream, UdpSocket};
 use tokio::sync::Semaphore;
 use tracing::debug;
 
-use super::answer::{Decision, decide, empty};
+use super::answer::{Reply, reply};
 use super::forward::{Forwarder, read_framed, write_framed};
 use super::table::NameIndex;
 
@@ -24,8 +23,6 @@ const WAITING: usize = 1024;
 const CONNECTIONS: usize = 256;
 /// How long a TCP connection may be idle (RFC 7766 asks for seconds).
 const IDLE: Duration = Duration::from_secs(8);
-/// UDP answers beyond this are cut off unless the client announced more (RFC 1035, 4.2.1).
-const DATAGRAM: usize = 512;
 /// Queries over UDP are never longer than what EDNS clients announce in practice.
 const QUERY: usize = 4096;
 
@@ -190,21 +187,15 @@ impl Shared {
     /// The answer in wire form; `None` for what is not even a query.
     async fn handle(&self, bytes: &[u8], over_tcp: bool) -> Option<Vec<u8>> {
         self.counters.requests.fetch_add(1, Ordering::Relaxed);
-        let query = Message::from_vec(bytes).ok()?;
-        let decision = decide(&query, &self.names.load());
-        let answer = match decision {
-            Decision::Answer(answer) | Decision::Refuse(answer) => *answer,
-            Decision::Forward => match self.forward(bytes, over_tcp).await {
-                Some(answer) => return Some(answer),
-                None => empty(&query, ResponseCode::ServFail),
-            },
-        };
-        let limit = if over_tcp {
-            usize::from(u16::MAX)
-        } else {
-            usize::from(query.max_payload()).max(DATAGRAM)
-        };
-        encode(&answer, limit)
+        let reply = reply(bytes, &self.names.load(), over_tcp);
+        match reply {
+            Reply::Silence => None,
+            Reply::Answer(answer) => Some(answer),
+            Reply::Forward { failure } => {
+                let answer = self.forward(bytes, over_tcp).await;
+                Some(answer.unwrap_or(failure))
+            }
+        }
     }
 
     async fn forward(&self, bytes: &[u8], over_tcp: bool) -> Option<Vec<u8>> {
@@ -218,15 +209,6 @@ impl Shared {
         }
         answer
     }
-}
-
-/// Cuts the records off where they do not fit; the client then asks again over TCP.
-fn encode(answer: &Message, limit: usize) -> Option<Vec<u8>> {
-    let whole = answer.to_vec().ok()?;
-    if whole.len() <= limit {
-        return Some(whole);
-    }
-    answer.truncate().to_vec().ok()
 }
 
 #[cfg(test)]

@@ -71,7 +71,7 @@ pub fn parse_request(
     buffer: &mut BytesMut,
     limits: &Limits,
 ) -> Result<Option<IncomingRequest>, HeadError> {
-    skip_empty_lines(buffer)?;
+    check_empty_lines(buffer)?;
     let mut table: Table<'_> = [const { MaybeUninit::uninit() }; Limits::MOST_FIELDS];
     let mut parsed = httparse::Request::new(&mut []);
     let status = parsed.parse_with_uninit_headers(buffer, &mut table);
@@ -106,14 +106,16 @@ pub fn parse_request(
     finish_request(head, target.authority.is_some()).map(Some)
 }
 
-/// An absolute target may leave the path out, wholly or before its query.
+/// An absolute target may leave the path out, wholly or before its query; a fragment is the
+/// client's own.
 fn complete_path(head: &mut RequestHead) {
-    let path = head.path().to_owned();
-    let path = path.split('#').next().unwrap_or_default();
-    if path.starts_with('/') {
-        return;
+    let whole = head.path().to_owned();
+    let path = whole.split('#').next().unwrap_or_default();
+    if !path.starts_with('/') {
+        head.set_path(&format!("/{path}"));
+    } else if path.len() < whole.len() {
+        head.set_path(path);
     }
-    head.set_path(&format!("/{path}"));
 }
 
 fn finish_request(
@@ -149,7 +151,8 @@ fn finish_request(
     let expects_continue = !http10
         && (head.headers.find("expect"))
             .is_some_and(|value| value.eq_ignore_ascii_case(b"100-continue"));
-    if connection.upgrade && !http10 {
+    // A tunnel is not upgraded: what it carries is nobody's business on the way.
+    if connection.upgrade && !http10 && head.method != Method::CONNECT {
         let protocol = head.headers.joined("upgrade").map(Cow::into_owned);
         head.set_protocol(protocol.as_deref());
     }
@@ -233,15 +236,12 @@ fn response_framing(
     }
 }
 
-/// RFC 9112 section 2.2: a client may send an empty line between requests.
-fn skip_empty_lines(buffer: &mut BytesMut) -> Result<(), HeadError> {
-    let mut skipped = 0;
-    while buffer.starts_with(b"\r\n") {
-        bytes::Buf::advance(buffer, 2);
-        skipped += 1;
-        if skipped > 8 {
-            return Err(HeadError::Malformed("nothing but empty lines"));
-        }
+/// RFC 9112 section 2.2: a client may send an empty line between requests. They are taken with the
+/// head that follows, so that their number is known however they come.
+fn check_empty_lines(buffer: &[u8]) -> Result<(), HeadError> {
+    let lines = buffer.chunks(2).take_while(|line| *line == b"\r\n");
+    if lines.take(9).count() > 8 {
+        return Err(HeadError::Malformed("nothing but empty lines"));
     }
     Ok(())
 }

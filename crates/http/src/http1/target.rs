@@ -5,7 +5,7 @@ use http::Method;
 use super::error::HeadError;
 use crate::message::Scheme;
 
-/// A target, as byte ranges of the text it was parsed from.
+/// A target, as starts and lengths in the text it was parsed from.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Target {
     /// Of the authority, when the target names one.
@@ -24,7 +24,7 @@ pub(crate) fn parse(method: &Method, target: &str) -> Result<Target, HeadError> 
     if *method == Method::CONNECT {
         return Ok(Target {
             authority: Some((0, target.len())),
-            path: (target.len(), target.len()),
+            path: (target.len(), 0),
             scheme: None,
         });
     }
@@ -132,5 +132,7 @@ mod tests {
             parse(&Method::GET, wrong).expect_err(wrong);
         }
         parse(&Method::OPTIONS, "*").expect("OPTIONS may ask the server");
+        let tunnel = parse(&Method::CONNECT, "h:443").expect("an authority");
+        assert_eq!((tunnel.authority, tunnel.path), (Some((0, 5)), (5, 0)));
     }
 }

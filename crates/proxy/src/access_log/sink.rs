@@ -183,9 +183,20 @@ impl Shared {
 #[derive(Debug, Default)]
 pub struct LogSinks {
     by_path: Mutex<HashMap<PathBuf, Weak<LogSink>>>,
+    /// Stands in for every path, when config is only looked at.
+    instead: Option<Arc<LogSink>>,
 }
 
 impl LogSinks {
+    /// Takes lines for any path and writes none of them: for config that is checked and not used,
+    /// so that no file is made.
+    pub fn nowhere() -> io::Result<Self> {
+        Ok(Self {
+            instead: Some(Arc::new(LogSink::new(Box::new(io::sink()))?)),
+            ..Self::default()
+        })
+    }
+
     /// Waits until everything appended to any sink is written, at most for `limit` each.
     pub fn flush(&self, limit: Duration) {
         let by_path = self.by_path.lock().unwrap_or_else(PoisonError::into_inner);
@@ -198,6 +209,9 @@ impl LogSinks {
 
     /// The sink for `path`; `/dev/stdout`, `/dev/stderr` and `/dev/null` are known by name.
     pub fn open(&self, path: &Path) -> io::Result<Arc<LogSink>> {
+        if let Some(instead) = &self.instead {
+            return Ok(Arc::clone(instead));
+        }
         let mut by_path = self.by_path.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(present) = by_path.get(path).and_then(Weak::upgrade) {
             return Ok(present);
@@ -228,6 +242,17 @@ mod tests {
         sink.append(|line| line.push_str("line\n"));
         sinks.flush(Duration::from_secs(10));
         assert_eq!(std::fs::read_to_string(&path).expect("there"), "line\n");
+    }
+
+    #[test]
+    fn config_that_is_only_checked_makes_no_file() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("access.log");
+        let sinks = LogSinks::nowhere().expect("a thread");
+        let sink = sinks.open(&path).expect("opened");
+        sink.append(|line| line.push_str("line\n"));
+        drop((sink, sinks));
+        assert!(!path.exists());
     }
 
     #[test]

@@ -9,7 +9,7 @@ const MAX_METHOD: usize = 20;
 
 /// What the first bytes are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum HttpKind {
+pub enum HttpKind {
     /// More bytes are needed to tell.
     Incomplete,
     /// Something else.
@@ -22,8 +22,8 @@ pub(crate) enum HttpKind {
     Http2,
 }
 
-/// Looks at the first bytes.
-pub(crate) fn inspect_http(bytes: &[u8]) -> HttpKind {
+/// Looks at the first bytes. The verdict depends on them alone, and stays when more bytes come.
+pub fn inspect_http(bytes: &[u8]) -> HttpKind {
     let common = bytes.len().min(HTTP2_PREFACE.len());
     if bytes[..common] == HTTP2_PREFACE[..common] {
         if common == HTTP2_PREFACE.len() {

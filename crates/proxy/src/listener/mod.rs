@@ -9,5 +9,5 @@ mod inspect_http;
 mod serve;
 
 pub(crate) use connection::Connection;
-pub(crate) use inspect_http::{HttpKind, inspect_http};
+pub use inspect_http::{HttpKind, inspect_http};
 pub(crate) use serve::serve;

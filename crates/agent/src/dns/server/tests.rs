@@ -3,10 +3,11 @@
 use ferromesh_proto::istio::nds::NameTable;
 use ferromesh_proto::istio::nds::name_table::NameInfo;
 use ferromesh_runtime::Publisher;
-use hickory_proto::op::Query;
+use hickory_proto::op::{Message, Query, ResponseCode};
 use hickory_proto::rr::rdata::A;
 use hickory_proto::rr::{Name, RData, Record, RecordType};
 
+use super::super::answer::empty;
 use super::*;
 
 fn query(name: &str) -> Message {

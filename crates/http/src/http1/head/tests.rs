@@ -38,6 +38,49 @@ fn every_shorter_prefix_is_incomplete() {
 }
 
 #[test]
+fn empty_lines_are_counted_however_they_come() {
+    let mut buffer = BytesMut::new();
+    let mut refused = None;
+    for _ in 0..20 {
+        buffer.extend_from_slice(b"\r\n");
+        refused = parse_request(&mut buffer, &Limits::default()).err();
+        if refused.is_some() {
+            break;
+        }
+    }
+    assert_eq!(
+        refused,
+        Some(HeadError::Malformed("nothing but empty lines"))
+    );
+}
+
+#[test]
+fn the_fragment_of_an_absolute_target_goes_no_further() {
+    for (target, path) in [
+        ("http://a/x?y#f", "/x?y"),
+        ("http://a#f", "/"),
+        ("http://a?q#f", "/?q"),
+        ("http://a/#/f", "/"),
+    ] {
+        let text = format!("GET {target} HTTP/1.1\r\nHost: a\r\n\r\n");
+        let read = request(&text).expect("good").expect("complete");
+        assert_eq!(read.head.path(), path, "{target}");
+    }
+}
+
+#[test]
+fn a_tunnel_is_not_upgraded() {
+    let text = "CONNECT a:1 HTTP/1.1\r\nHost: a:1\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n";
+    let read = request(text).expect("good").expect("complete");
+    assert_eq!(read.head.protocol(), None);
+    assert_eq!((read.head.authority(), read.head.path()), ("a:1", ""));
+    // Longer than all that follows it.
+    let target = "a".repeat(100);
+    let read = request(&format!("CONNECT {target} HTTP/1.1\r\n\r\n"));
+    assert_eq!(read.expect("good").expect("complete").head.path(), "");
+}
+
+#[test]
 fn malformed_requests_are_refused() {
     for text in [
         "GET / HTTP/1.1\nHost: a\n\n",
