@@ -36,37 +36,12 @@ pub const WITHOUT_EFFECT: &[(Kind, &str, Reach)] = &[
     ),
     (
         Kind::DestinationRule,
-        "spec.trafficPolicy.outlierDetection",
-        StockEnvoy,
-    ),
-    (
-        Kind::DestinationRule,
-        "spec.trafficPolicy.loadBalancer.warmup",
-        StockEnvoy,
-    ),
-    (
-        Kind::DestinationRule,
-        "spec.trafficPolicy.loadBalancer.warmupDurationSecs",
-        StockEnvoy,
-    ),
-    (
-        Kind::DestinationRule,
-        "spec.trafficPolicy.portLevelSettings[].outlierDetection",
-        StockEnvoy,
-    ),
-    (
-        Kind::DestinationRule,
         "spec.subsets[].trafficPolicy.tunnel",
         Nowhere,
     ),
     (
         Kind::DestinationRule,
         "spec.subsets[].trafficPolicy.proxyProtocol",
-        StockEnvoy,
-    ),
-    (
-        Kind::DestinationRule,
-        "spec.subsets[].trafficPolicy.outlierDetection",
         StockEnvoy,
     ),
     (Kind::Gateway, "spec.servers[].defaultEndpoint", Nowhere),

@@ -74,12 +74,8 @@ impl ProxyHandle {
 }
 
 async fn open(cluster: &Cluster) -> io::Result<BoxedStream> {
-    let endpoint = cluster.pick(&mut PickContext {
-        random: &mut fastrand::Rng::new(),
-        hash: None,
-        previous: &[],
-        host_selection_attempts: 1,
-    });
+    let mut random = fastrand::Rng::new();
+    let endpoint = cluster.pick(&mut PickContext::new(&mut random));
     let endpoint = endpoint.ok_or_else(|| {
         let reason = format!("cluster {} has no endpoint", cluster.name);
         io::Error::new(io::ErrorKind::NotConnected, reason)

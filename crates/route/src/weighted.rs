@@ -136,4 +136,29 @@ mod tests {
         assert_eq!(to_b, 100);
         assert!(WeightedClusters::new(vec![cluster("a", 0)]).is_none());
     }
+
+    /// Numbers that look random, the same each time (splitmix64).
+    fn draws(count: u64) -> impl Iterator<Item = u64> {
+        (1..=count).map(|step| {
+            let mut bits = step.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+            bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+            bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+            bits ^ (bits >> 31)
+        })
+    }
+
+    #[test]
+    fn ninety_to_ten_holds_over_ten_thousand_requests() {
+        let cluster = |name: &str, weight| WeightedCluster {
+            name: name.into(),
+            weight,
+            ..WeightedCluster::default()
+        };
+        let clusters =
+            WeightedClusters::new(vec![cluster("a", 90), cluster("b", 10)]).expect("some");
+        let to_b = draws(10_000).filter(|random| clusters.pick(*random).name == "b");
+        let to_b = to_b.count();
+        // 3.3 standard deviations: 3.3 * sqrt(10,000 * 0.9 * 0.1) = 99.
+        assert!(to_b.abs_diff(1000) <= 99, "{to_b}");
+    }
 }

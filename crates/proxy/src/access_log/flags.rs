@@ -6,7 +6,8 @@ pub struct ResponseFlags(u32);
 
 /// Bit, short name, long name; in the order in which Envoy writes them
 /// (it writes them as they are set, and the retry limit is looked at first).
-const NAMES: [(ResponseFlags, &str, &str); 24] = [
+const NAMES: [(ResponseFlags, &str, &str); 25] = [
+    (ResponseFlags::DROP_OVERLOAD, "DO", "DropOverload"),
     (
         ResponseFlags::RETRY_LIMIT_EXCEEDED,
         "URX",
@@ -146,6 +147,8 @@ impl ResponseFlags {
     pub const UPSTREAM_PROTOCOL_ERROR: Self = Self(1 << 22);
     /// NC: the route's cluster does not exist.
     pub const NO_CLUSTER: Self = Self(1 << 23);
+    /// DO: the control plane wanted the request dropped.
+    pub const DROP_OVERLOAD: Self = Self(1 << 24);
 
     /// Adds `other`.
     pub fn insert(&mut self, other: Self) {

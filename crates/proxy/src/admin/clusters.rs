@@ -107,7 +107,7 @@ fn host_status(endpoint: &Endpoint) -> Value {
     json!({
         "address": address_json(&endpoint.address),
         "stats": stats,
-        "health_status": {"eds_health_status": endpoint.health.name()},
+        "health_status": health_status(endpoint),
         "weight": endpoint.weight,
         "hostname": endpoint.hostname.as_str(),
         "priority": endpoint.priority,
@@ -117,6 +117,23 @@ fn host_status(endpoint: &Endpoint) -> Value {
             "sub_zone": endpoint.locality.sub_zone.as_str(),
         },
     })
+}
+
+fn health_status(endpoint: &Endpoint) -> Value {
+    use crate::cluster::HealthFlags;
+    let found = endpoint.counters.health.flags();
+    let mut status = json!({"eds_health_status": endpoint.health.name()});
+    for (flag, name) in [
+        (HealthFlags::FAILED_ACTIVE, "failed_active_health_check"),
+        (HealthFlags::FAILED_OUTLIER, "failed_outlier_check"),
+        (HealthFlags::DEGRADED_ACTIVE, "failed_active_degraded_check"),
+        (HealthFlags::PENDING_ACTIVE, "pending_active_hc"),
+    ] {
+        if found.intersects(flag) {
+            status[name] = json!(true);
+        }
+    }
+    status
 }
 
 fn write_cluster(out: &mut String, cluster: &Cluster, added_via_api: bool) {
@@ -170,12 +187,26 @@ fn write_cluster(out: &mut String, cluster: &Cluster, added_via_api: bool) {
     }
 }
 
-fn health_flags(endpoint: &Endpoint) -> &'static str {
-    use crate::cluster::Health;
-    match endpoint.health {
-        Health::Unknown | Health::Healthy => "healthy",
+/// Envoy's names of what speaks against the endpoint, or `healthy`.
+fn health_flags(endpoint: &Endpoint) -> String {
+    use crate::cluster::{Health, HealthFlags};
+    let found = endpoint.counters.health.flags();
+    let marks = [
+        (HealthFlags::FAILED_ACTIVE, "/failed_active_hc"),
+        (HealthFlags::FAILED_OUTLIER, "/failed_outlier_check"),
+        (HealthFlags::DEGRADED_ACTIVE, "/degraded_active_hc"),
+        (HealthFlags::PENDING_ACTIVE, "/pending_active_hc"),
+    ];
+    let marks = marks.iter().filter(|(flag, _)| found.intersects(*flag));
+    let mut text: String = marks.map(|(_, name)| *name).collect();
+    text.push_str(match endpoint.health {
+        Health::Unknown | Health::Healthy => "",
         Health::Unhealthy => "/failed_eds_health",
         Health::Draining => "/eds_status_draining",
         Health::Degraded => "/degraded_eds_health",
+    });
+    if text.is_empty() {
+        text.push_str("healthy");
     }
+    text
 }

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use ferromesh_types::{Locality, Str};
 
 use super::Address;
+use super::health::{EndpointHealth, HealthFlags};
 use crate::compiled::UpstreamTransport;
 
 /// One place that a cluster's requests can go to. Immutable except for its counters.
@@ -31,6 +32,33 @@ pub struct Endpoint {
     pub counters: Arc<EndpointCounters>,
 }
 
+/// Whether an endpoint takes traffic, by all that is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Availability {
+    /// Yes.
+    Healthy,
+    /// After all healthy ones.
+    Degraded,
+    /// No, while others do.
+    Unhealthy,
+}
+
+impl Endpoint {
+    /// Whether it takes traffic, where the findings in `heeded` count.
+    pub fn availability(&self, heeded: HealthFlags) -> Availability {
+        let found = self.counters.health.flags().among(heeded);
+        let failed = HealthFlags::FAILED_ACTIVE.with(HealthFlags::FAILED_OUTLIER);
+        if matches!(self.health, Health::Unhealthy | Health::Draining) || found.intersects(failed) {
+            Availability::Unhealthy
+        } else if self.health == Health::Degraded || found.intersects(HealthFlags::DEGRADED_ACTIVE)
+        {
+            Availability::Degraded
+        } else {
+            Availability::Healthy
+        }
+    }
+}
+
 /// What the control plane says about an endpoint.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Health {
@@ -48,11 +76,6 @@ pub enum Health {
 }
 
 impl Health {
-    /// Whether new requests may go there.
-    pub fn is_usable(self) -> bool {
-        matches!(self, Self::Unknown | Self::Healthy)
-    }
-
     /// Envoy's name.
     pub fn name(self) -> &'static str {
         match self {
@@ -85,6 +108,8 @@ pub struct EndpointCounters {
     pub cx_total: AtomicU64,
     /// Connections that could not be made.
     pub cx_connect_fail: AtomicU64,
+    /// What the proxy itself found out about the endpoint.
+    pub health: EndpointHealth,
 }
 
 /// Counts a request as in flight for as long as it lives.

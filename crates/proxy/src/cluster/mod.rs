@@ -3,16 +3,24 @@
 //! In: sets of endpoints from EDS, DNS or static config. Out: one endpoint per request. The compiled
 //! description of a cluster is in `compiled`.
 
+mod availability;
 mod circuit_breaker;
+pub(crate) mod clock;
 pub(crate) mod dns;
 mod endpoint;
+mod health;
 pub mod lb;
 mod original_dst;
+pub mod outlier;
 mod set;
 
 pub use circuit_breaker::{CircuitBreakers, Limit, LimitGuard, Resource, RetryBudget, Thresholds};
-pub use endpoint::{ActiveConnectionGuard, ActiveRequestGuard, Endpoint, EndpointCounters, Health};
+pub use endpoint::{
+    ActiveConnectionGuard, ActiveRequestGuard, Availability, Endpoint, EndpointCounters, Health,
+};
 pub use ferromesh_net::Address;
+pub use health::{EndpointHealth, HealthFlags};
 pub use lb::{LbPolicy, PickContext};
 pub use original_dst::OriginalDestinations;
-pub use set::{EndpointSet, LocalityGroup, PriorityGroup, SetSettings};
+pub use outlier::{Finding, OutlierDetection, OutlierSettings};
+pub use set::{EndpointSet, LocalityGroup, LocalityWeights, PriorityGroup, SetSettings};

@@ -1,15 +1,19 @@
 //! The endpoints of one cluster: immutable, grouped by priority and locality, with the lists that
 //! the load balancers pick from prepared, so that a pick never walks over all endpoints.
+//!
+//! When the health of an endpoint changes, the set is put together again ([`EndpointSet::rebuilt`]).
 
 use std::collections::HashMap;
-use std::sync::atomic::AtomicUsize;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
+use ferromesh_route::Fraction;
 use ferromesh_types::Locality;
 
 use super::Address;
-use super::endpoint::{Endpoint, EndpointCounters};
-use super::lb::{HashTable, LbPolicy, Schedule};
+use super::availability::{Counts, Shares};
+use super::endpoint::{Availability, Endpoint, EndpointCounters};
+use super::health::HealthFlags;
+use super::lb::{PickList, PickSource, SlowStart};
 
 /// The endpoints of one cluster.
 #[derive(Debug, Default)]
@@ -18,23 +22,32 @@ pub struct EndpointSet {
     pub priorities: Vec<PriorityGroup>,
     /// How many endpoints there are.
     pub total: usize,
-    /// How many of them are usable.
+    /// How many of them are healthy.
     pub usable: usize,
+    /// How many of them are degraded.
+    pub degraded: usize,
+    /// How many of them still await their first health check and do not count until then.
+    pub excluded: usize,
     /// The version of the assignment, as the control plane gave it.
     pub version: ferromesh_types::Str,
-    /// Share of the traffic of each priority, in hundredths; sums up to 100 unless all are empty.
-    pub(crate) loads: Vec<u32>,
+    /// How it was put together.
+    pub settings: SetSettings,
+    pub(crate) shares: Shares,
+    locality_weights: LocalityWeights,
 }
+
+/// Weights by priority and locality.
+pub type LocalityWeights = HashMap<(u32, Locality), u32>;
 
 /// The endpoints of one priority.
 #[derive(Debug, Default)]
 pub struct PriorityGroup {
     /// By locality.
     pub localities: Vec<LocalityGroup>,
-    /// What is picked from: the usable endpoints, or all when the priority is in panic.
-    pub(crate) pick: PickList,
-    /// Which locality comes next, where localities are weighted; empty otherwise.
-    pub(crate) locality_schedule: Schedule,
+    /// The healthy endpoints, or all when the priority is in panic.
+    pub(crate) healthy: PickSource,
+    /// The degraded ones.
+    pub(crate) degraded: PickSource,
 }
 
 /// The endpoints of one locality within a priority.
@@ -46,48 +59,27 @@ pub struct LocalityGroup {
     pub weight: u32,
     /// All endpoints.
     pub endpoints: Vec<Arc<Endpoint>>,
-    /// What is picked from.
-    pub(crate) pick: PickList,
-}
-
-/// Endpoints to pick from, with what each algorithm needs.
-#[derive(Debug, Default)]
-pub(crate) struct PickList {
-    pub(crate) endpoints: Vec<Arc<Endpoint>>,
-    /// Weighted order; empty when all weights are equal.
-    pub(crate) schedule: Schedule,
-    /// Round robin's position. Shared by the workers: an occasional tie is harmless.
-    pub(crate) cursor: AtomicUsize,
-    /// Built by the first pick that needs it.
-    hashes: OnceLock<HashTable>,
-}
-
-impl PickList {
-    pub(crate) fn new(endpoints: Vec<Arc<Endpoint>>, seed: usize) -> Self {
-        let weights: Vec<u32> = endpoints.iter().map(|endpoint| endpoint.weight).collect();
-        Self {
-            schedule: Schedule::new(&weights),
-            cursor: AtomicUsize::new(seed),
-            hashes: OnceLock::new(),
-            endpoints,
-        }
-    }
-
-    pub(crate) fn hashes(&self, policy: LbPolicy) -> &HashTable {
-        self.hashes
-            .get_or_init(|| HashTable::new(policy, &self.endpoints))
-    }
 }
 
 /// How a set is put together.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct SetSettings {
-    /// Below this share of usable endpoints (in percent) all endpoints are used; 0 turns it off.
+    /// Below this share of available endpoints (in percent) all endpoints are used; 0 turns it off.
     pub panic_threshold: u32,
+    /// Whether requests in panic get no endpoint instead of any.
+    pub fail_in_panic: bool,
     /// Whether the localities' weights decide.
     pub locality_weighted: bool,
-    /// In hundredths: how much larger a priority counts than its usable share.
+    /// In hundredths: how much larger a priority counts than its available share.
     pub overprovisioning: u32,
+    /// Which findings of the proxy itself count.
+    pub heeds: HealthFlags,
+    /// Whether endpoints count only from their first health check on.
+    pub excludes_unchecked: bool,
+    /// How new endpoints get their share little by little.
+    pub slow_start: Option<SlowStart>,
+    /// The share of the requests that the control plane wants dropped.
+    pub drop_overload: Option<Fraction>,
     /// Where the first round-robin pick begins.
     pub seed: usize,
 }
@@ -97,10 +89,26 @@ impl Default for SetSettings {
     fn default() -> Self {
         Self {
             panic_threshold: 50,
+            fail_in_panic: false,
             locality_weighted: false,
             overprovisioning: 140,
+            heeds: HealthFlags::default(),
+            excludes_unchecked: false,
+            slow_start: None,
+            drop_overload: None,
             seed: 0,
         }
+    }
+}
+
+impl SetSettings {
+    fn availability(&self, endpoint: &Endpoint) -> Availability {
+        endpoint.availability(self.heeds)
+    }
+
+    fn excludes(&self, endpoint: &Endpoint) -> bool {
+        let flags = endpoint.counters.health.flags().among(self.heeds);
+        self.excludes_unchecked && flags.intersects(HealthFlags::PENDING_ACTIVE)
     }
 }
 
@@ -108,31 +116,44 @@ impl EndpointSet {
     /// Groups `endpoints`; `locality_weights` are by priority and locality.
     pub fn new(
         endpoints: Vec<Arc<Endpoint>>,
-        locality_weights: &HashMap<(u32, Locality), u32>,
+        locality_weights: &LocalityWeights,
         settings: SetSettings,
         version: ferromesh_types::Str,
     ) -> Self {
         let mut set = Self {
             total: endpoints.len(),
-            usable: endpoints
-                .iter()
-                .filter(|endpoint| endpoint.health.is_usable())
-                .count(),
             version,
+            settings,
+            locality_weights: locality_weights.clone(),
             ..Self::default()
         };
         for endpoint in endpoints {
             set.place(endpoint, locality_weights);
         }
-        set.loads = priority_loads(&set.priorities, settings.overprovisioning);
-        let all_down = set.usable == 0;
-        for group in &mut set.priorities {
-            group.prepare(settings, all_down);
+        let groups = set.priorities.iter();
+        let counts: Vec<Counts> = groups.map(|group| group.counts(&settings)).collect();
+        let sum = |field: fn(&Counts) -> usize| counts.iter().map(field).sum();
+        set.usable = sum(|each| each.healthy);
+        set.degraded = sum(|each| each.degraded);
+        set.excluded = sum(|each| each.excluded);
+        set.shares = Shares::new(&counts, settings.overprovisioning, settings.panic_threshold);
+        for (group, panic) in set.priorities.iter_mut().zip(&set.shares.panic) {
+            group.prepare(&settings, *panic);
         }
         set
     }
 
-    fn place(&mut self, endpoint: Arc<Endpoint>, weights: &HashMap<(u32, Locality), u32>) {
+    /// The same endpoints with their health of now.
+    pub fn rebuilt(&self) -> Self {
+        Self::new(
+            self.endpoints().cloned().collect(),
+            &self.locality_weights,
+            self.settings,
+            self.version.clone(),
+        )
+    }
+
+    fn place(&mut self, endpoint: Arc<Endpoint>, weights: &LocalityWeights) {
         let priority = endpoint.priority as usize;
         if self.priorities.len() <= priority {
             self.priorities
@@ -172,74 +193,71 @@ impl EndpointSet {
 }
 
 impl PriorityGroup {
-    fn counts(&self) -> (usize, usize) {
-        let all = self.localities.iter().flat_map(|group| &group.endpoints);
-        all.fold((0, 0), |(total, usable), endpoint| {
-            (total + 1, usable + usize::from(endpoint.health.is_usable()))
-        })
+    fn counts(&self, settings: &SetSettings) -> Counts {
+        let mut counts = Counts::default();
+        for endpoint in self.localities.iter().flat_map(|group| &group.endpoints) {
+            counts.total += 1;
+            if settings.excludes(endpoint) {
+                counts.excluded += 1;
+                continue;
+            }
+            match settings.availability(endpoint) {
+                Availability::Healthy => counts.healthy += 1,
+                Availability::Degraded => counts.degraded += 1,
+                Availability::Unhealthy => {}
+            }
+        }
+        counts
     }
 
-    fn prepare(&mut self, settings: SetSettings, all_down: bool) {
-        let (total, usable) = self.counts();
-        let percent = (usable * 100).checked_div(total).unwrap_or(0);
-        let panic = settings.panic_threshold > 0
-            && (percent < settings.panic_threshold as usize || all_down);
-        let chosen = |group: &LocalityGroup| -> Vec<Arc<Endpoint>> {
-            let usable = |endpoint: &&Arc<Endpoint>| panic || endpoint.health.is_usable();
-            group.endpoints.iter().filter(usable).cloned().collect()
-        };
-        for group in &mut self.localities {
-            group.pick = PickList::new(chosen(group), settings.seed);
+    fn prepare(&mut self, settings: &SetSettings, panic: bool) {
+        if panic {
+            if !settings.fail_in_panic {
+                let all = self.localities.iter().flat_map(|group| &group.endpoints);
+                self.healthy.all = PickList::of(all.cloned().collect(), settings);
+            }
+            return;
         }
-        let flat = self.localities.iter().flat_map(chosen).collect();
-        self.pick = PickList::new(flat, settings.seed);
-        if settings.locality_weighted && !panic {
-            let weights: Vec<u32> = self.localities.iter().map(effective_weight).collect();
-            self.locality_schedule = Schedule::always(&weights);
+        self.healthy = self.source(settings, Availability::Healthy);
+        self.degraded = self.source(settings, Availability::Degraded);
+    }
+
+    fn source(&self, settings: &SetSettings, wanted: Availability) -> PickSource {
+        let chosen: Vec<Vec<Arc<Endpoint>>> = self
+            .localities
+            .iter()
+            .map(|group| {
+                let fits = |each: &&Arc<Endpoint>| settings.availability(each) == wanted;
+                group.endpoints.iter().filter(fits).cloned().collect()
+            })
+            .collect();
+        if settings.locality_weighted && self.localities.iter().any(|group| group.weight > 0) {
+            let weights: Vec<f64> = self
+                .localities
+                .iter()
+                .zip(&chosen)
+                .map(|(group, chosen)| group.effective_weight(chosen.len(), settings))
+                .collect();
+            return PickSource::weighted(chosen, &weights, settings);
+        }
+        PickSource {
+            all: PickList::of(chosen.concat(), settings),
+            ..PickSource::default()
         }
     }
 }
 
-/// A locality's weight, lowered by the share of its endpoints that are not usable (beyond the 40 %
-/// that overprovisioning forgives).
-fn effective_weight(group: &LocalityGroup) -> u32 {
-    let total = group.endpoints.len();
-    if total == 0 {
-        return 0;
-    }
-    let usable = group.pick.endpoints.len();
-    let share = (usable as f64 / total as f64 * 1.4).min(1.0);
-    (f64::from(group.weight) * share * 100.0).round() as u32
-}
-
-/// Traffic spills over to the next priority when the usable share of those before, times the
-/// overprovisioning factor, is below 100 %.
-fn priority_loads(groups: &[PriorityGroup], overprovisioning: u32) -> Vec<u32> {
-    let health: Vec<u32> = groups
-        .iter()
-        .map(|group| match group.counts() {
-            (0, _) => 0,
-            (total, usable) => ((usable * overprovisioning as usize) / total).min(100) as u32,
-        })
-        .collect();
-    let all = health.iter().sum::<u32>().min(100);
-    let mut left = 100;
-    let mut loads: Vec<u32> = health
-        .iter()
-        .map(|health| {
-            let share = (health * 100).checked_div(all).unwrap_or(0).min(left);
-            left -= share;
-            share
-        })
-        .collect();
-    if all == 0 {
-        // Nothing is usable: the first priority that has endpoints takes what comes.
-        if let Some(first) = groups.iter().position(|group| group.counts().0 > 0) {
-            loads[first] = 100;
+impl LocalityGroup {
+    /// Its weight, lowered by the share of its endpoints that are not available (beyond what
+    /// overprovisioning forgives).
+    fn effective_weight(&self, available: usize, settings: &SetSettings) -> f64 {
+        let excluded = |each: &&Arc<Endpoint>| settings.excludes(each);
+        let total = self.endpoints.len() - self.endpoints.iter().filter(excluded).count();
+        if total == 0 {
+            return 0.0;
         }
-    } else if let Some(first) = health.iter().position(|health| *health > 0) {
-        // What rounding left over.
-        loads[first] += left;
+        let factor = f64::from(settings.overprovisioning) / 100.0;
+        let share = (available as f64 / total as f64 * factor).min(1.0);
+        f64::from(self.weight) * share
     }
-    loads
 }

@@ -1,8 +1,8 @@
 //! Compiled clusters.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use ferromesh_runtime::Publisher;
@@ -11,7 +11,8 @@ use ferromesh_types::Str;
 use super::transport::{Transports, UpstreamTransport};
 use crate::cluster::lb::{PickContext, pick};
 use crate::cluster::{
-    CircuitBreakers, Endpoint, EndpointSet, LbPolicy, OriginalDestinations, SetSettings,
+    CircuitBreakers, Endpoint, EndpointSet, Finding, LbPolicy, OriginalDestinations,
+    OutlierDetection, SetSettings,
 };
 use crate::stats::ClusterStats;
 
@@ -48,12 +49,21 @@ pub struct Cluster {
     pub mesh_external: bool,
     /// Host, name and namespace of the first service in its metadata.
     pub service: Option<(Str, Str, Str)>,
+    /// Whether connections are closed when their endpoint turns unhealthy.
+    pub close_connections_on_health_failure: bool,
+    /// Ejection of endpoints that fail.
+    pub outlier: Option<OutlierDetection>,
     /// Whether open connections are closed when their endpoint goes.
     pub close_connections_on_host_removal: bool,
     /// Whether its endpoints have come once (from EDS or DNS); static clusters need not wait.
     pub endpoints_arrived: AtomicBool,
     /// The endpoints of now. Swapped alone; load once per request.
     pub endpoints: Publisher<EndpointSet>,
+    /// Held while endpoints are replaced, so that a change of health never brings back old ones.
+    pub(crate) membership: Mutex<()>,
+    /// The share of requests to drop: numerator in the upper half, denominator in the lower; zero
+    /// for none.
+    pub(crate) drop_overload: AtomicU64,
     /// The endpoints of an ORIGINAL_DST cluster.
     pub original_destinations: OriginalDestinations,
     /// Its numbers.
@@ -83,12 +93,51 @@ impl Cluster {
 
     /// Puts a new set of endpoints in force and notes that endpoints have come.
     pub fn replace_endpoints(&self, set: EndpointSet) {
-        self.stats.membership_total().set(set.total as u64);
-        self.stats.membership_healthy().set(set.usable as u64);
+        let _alone = self
+            .membership
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         self.stats.membership_change().inc();
         self.stats.update_success().inc();
-        self.endpoints.publish(Arc::new(set));
+        // What was found out while the set was put together counts, too.
+        let heeds_findings = !set.settings.heeds.is_empty();
+        self.publish_endpoints(if heeds_findings { set.rebuilt() } else { set });
         self.endpoints_arrived.store(true, Ordering::Release);
+    }
+
+    /// Puts the endpoints of now together again, since the health of some has changed.
+    pub fn refresh_health(&self) {
+        let _alone = self
+            .membership
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        self.publish_endpoints(self.endpoints.current().rebuilt());
+    }
+
+    fn publish_endpoints(&self, set: EndpointSet) {
+        self.stats.membership_total().set(set.total as u64);
+        self.stats.membership_healthy().set(set.usable as u64);
+        self.stats.membership_degraded().set(set.degraded as u64);
+        self.stats.membership_excluded().set(set.excluded as u64);
+        let share = set.settings.drop_overload.map_or(0, |share| {
+            (u64::from(share.numerator) << 32) | u64::from(share.denominator)
+        });
+        self.drop_overload.store(share, Ordering::Relaxed);
+        self.endpoints.publish(Arc::new(set));
+    }
+
+    /// Whether a request is to be dropped, as the control plane asked for; `random` is only asked
+    /// where it matters.
+    pub fn drops(&self, random: impl FnOnce() -> u64) -> bool {
+        let share = self.drop_overload.load(Ordering::Relaxed);
+        share != 0 && random() % (share & u64::from(u32::MAX)).max(1) < share >> 32
+    }
+
+    /// Notes what was found out about an endpoint, where outlier detection wants to know.
+    pub fn note(&self, endpoint: &Arc<Endpoint>, finding: Finding) {
+        if let Some(detection) = &self.outlier {
+            detection.note(endpoint, finding);
+        }
     }
 
     /// Whether it must wait for its first endpoints.

@@ -14,7 +14,7 @@ use super::exchange::{End, Exchange};
 use super::start;
 use super::upload::{RequestBody, Upload};
 use super::upstream::Upstream;
-use crate::cluster::{Endpoint, LimitGuard, Thresholds};
+use crate::cluster::{Endpoint, Finding, LimitGuard, Thresholds};
 use crate::compiled::Cluster;
 use crate::upstream::{ResetReason, acquire};
 
@@ -161,6 +161,7 @@ impl Exchange<'_> {
             .await?
         };
         let (acquired, slot) = start::admit(acquired, cluster, limits)?;
+        cluster.note(endpoint, Finding::Connected);
         let framing = ends.body.framing;
         let outcome = &mut self.outcome;
         let mut upstream = start::send_head(&self.head, framing, cluster, acquired, outcome)?;
@@ -281,6 +282,24 @@ impl Exchange<'_> {
 }
 
 impl Failure {
+    /// What it says about the endpoint; `None` when it is not the endpoint's doing.
+    pub(super) fn finding(&self) -> Option<Finding> {
+        match self {
+            Self::Gone
+            | Self::Reset {
+                reason: ResetReason::Overflow | ResetReason::LocalReset,
+                ..
+            }
+            | Self::Reset {
+                dead_connection: true,
+                ..
+            } => None,
+            Self::Reset { .. } => Some(Finding::Failed),
+            Self::Expired(Expired::Request | Expired::Try) => Some(Finding::TimedOut),
+            Self::Expired(_) => None,
+        }
+    }
+
     /// How the exchange ended when the answer had begun already.
     pub(super) fn end(&self) -> End {
         match self {

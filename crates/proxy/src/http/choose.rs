@@ -88,11 +88,13 @@ impl Exchange<'_> {
             return Some(cluster.original_destination(self.connection.destination));
         }
         let (previous, host_selection_attempts) = retries.avoid();
+        let previous_priorities = retries.avoided_priorities();
         self.worker.with_random(|random| {
             cluster.pick(&mut PickContext {
                 random,
                 hash,
                 previous,
+                previous_priorities,
                 host_selection_attempts,
             })
         })

@@ -18,7 +18,7 @@ use super::local_reply::LocalReply;
 use super::retry::{Retries, Verdict, is_idempotent};
 use super::upload::RequestBody;
 use crate::access_log::ResponseFlags;
-use crate::cluster::{Endpoint, Resource, Thresholds};
+use crate::cluster::{Endpoint, Finding, Resource, Thresholds};
 use crate::compiled::Cluster;
 use crate::upstream::ResetReason;
 
@@ -53,6 +53,11 @@ impl Exchange<'_> {
         } else {
             Arc::clone(&cluster.circuit_breakers.default)
         };
+        if cluster.drops(|| self.worker.random()) {
+            cluster.stats.upstream_rq_drop_overload().inc();
+            cluster.stats.completed(503);
+            return self.reply(LocalReply::dropped(), body, downstream).await;
+        }
         let host = self.virtual_host.clone();
         let policy = forward.retry.as_ref();
         let policy = policy.or_else(|| host.as_ref().and_then(|host| host.retry.as_ref()));
@@ -111,6 +116,7 @@ impl Exchange<'_> {
                 .await;
             match result {
                 Ok(answer) => {
+                    cluster.note(&endpoint, Finding::of(&answer.head));
                     if !self.repeats_answer(&answer.head, target, ends) {
                         let endpoint = (&*endpoint, active);
                         return self.pass_on(answer, &cluster, endpoint, ends).await;
@@ -120,6 +126,9 @@ impl Exchange<'_> {
                 }
                 Err(failure) => {
                     endpoint.counters.request_ended(None);
+                    if let Some(finding) = failure.finding() {
+                        cluster.note(&endpoint, finding);
+                    }
                     if !self.repeats_failure(&failure, target, ends) {
                         return self.give_up(failure, &cluster, ends).await;
                     }
@@ -182,6 +191,7 @@ impl Exchange<'_> {
         self.outcome.endpoint = Some(Arc::clone(endpoint));
         cluster.stats.upstream_rq_total().inc();
         retries.previous.push(endpoint.address.clone());
+        retries.previous_priorities.push(endpoint.priority);
         ends.deadlines.per_try = retries.per_try_timeout().map(|limit| now + limit);
         let count = self.virtual_host.as_ref();
         if count.is_some_and(|host| host.request_attempt_count) {
@@ -229,6 +239,7 @@ impl Exchange<'_> {
                 {
                     retries.replayed = true;
                     retries.previous.pop();
+                    retries.previous_priorities.pop();
                     return true;
                 }
                 retries.after_reset(*reason, *begun)

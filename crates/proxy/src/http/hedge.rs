@@ -22,7 +22,7 @@ use super::start;
 use super::upload::Upload;
 use super::upstream::Upstream;
 use crate::access_log::ResponseFlags;
-use crate::cluster::{ActiveRequestGuard, Endpoint, LimitGuard, Thresholds};
+use crate::cluster::{ActiveRequestGuard, Endpoint, Finding, LimitGuard, Thresholds};
 use crate::compiled::Cluster;
 use crate::upstream::{AcquireError, Acquired, Wanted, acquire};
 
@@ -96,6 +96,7 @@ impl Exchange<'_> {
                 Event::Late => self.note_late(&mut race, target, ends),
                 Event::Answer(number, head, framing) => {
                     let won = race.tries.swap_remove(number);
+                    target.cluster.note(&won.endpoint, Finding::of(&head));
                     if self.drops_answer(&head, &won, &mut race, target, ends) {
                         won.end(Some(head.status));
                     } else {
@@ -106,6 +107,9 @@ impl Exchange<'_> {
                 Event::Failed(number, failure) => {
                     let lost = race.tries.swap_remove(number);
                     let first = lost.due.is_some();
+                    if let Some(finding) = failure.finding() {
+                        target.cluster.note(&lost.endpoint, finding);
+                    }
                     lost.end(None);
                     let again = first && self.repeats_failure(&failure, target, ends);
                     if again {
@@ -231,6 +235,8 @@ impl Exchange<'_> {
             }
             race.tries[number].due = None;
             target.cluster.stats.upstream_rq_per_try_timeout().inc();
+            let endpoint = &race.tries[number].endpoint;
+            target.cluster.note(endpoint, Finding::TimedOut);
             match target.retries.after_late_try() {
                 Verdict::Retry if ends.body.can_replay() => {
                     if self.may_retry(target) {

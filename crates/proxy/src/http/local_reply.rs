@@ -62,6 +62,16 @@ impl LocalReply {
         Self::new(503, "envoy overloaded", "overload")
     }
 
+    /// The control plane wants load shed.
+    pub(super) fn dropped() -> Self {
+        let mut reply =
+            Self::new(503, "drop overload", "drop_overload").flagged(ResponseFlags::DROP_OVERLOAD);
+        reply
+            .headers
+            .push(("x-envoy-drop-overload", "true".to_owned()));
+        reply
+    }
+
     pub(super) fn upgrade_refused() -> Self {
         Self::new(403, "", "upgrade_failed")
     }

@@ -21,7 +21,7 @@ use super::exchange::{Exchange, Outcome};
 use super::start;
 use super::upload::RequestBody;
 use super::upstream::Upstream;
-use crate::cluster::{Endpoint, PickContext, Thresholds};
+use crate::cluster::{Endpoint, Finding, PickContext, Thresholds};
 use crate::compiled::Cluster;
 use crate::upstream::{ConnectOptions, Speak, Wanted, acquire};
 use crate::worker::Worker;
@@ -130,14 +130,9 @@ impl Exchange<'_> {
         if cluster.is_original_destination() {
             return Some(cluster.original_destination(self.connection.destination));
         }
-        let picked = self.worker.with_random(|random| {
-            cluster.pick(&mut PickContext {
-                hash: None,
-                previous: &[],
-                host_selection_attempts: 1,
-                random,
-            })
-        });
+        let picked = self
+            .worker
+            .with_random(|random| cluster.pick(&mut PickContext::new(random)));
         if picked.is_none() {
             cluster.stats.upstream_cx_none_healthy().inc();
         }
@@ -189,11 +184,11 @@ impl Copy {
         };
         drop(active);
         stats.upstream_rq_active().dec();
-        let status = match result {
+        let status = match &result {
             Some(Ok(status)) => {
                 stats.upstream_rq_time().record_duration(begun.elapsed());
-                stats.completed(status);
-                Some(status)
+                stats.completed(*status);
+                Some(*status)
             }
             Some(Err(_)) => None,
             None => {
@@ -202,6 +197,14 @@ impl Copy {
             }
         };
         self.endpoint.counters.request_ended(status);
+        let finding = match &result {
+            Some(Ok(status)) => Some(Finding::Answer(*status)),
+            Some(Err(failure)) => failure.finding(),
+            None => Some(Finding::TimedOut),
+        };
+        if let Some(finding) = finding {
+            self.cluster.note(&self.endpoint, finding);
+        }
     }
 
     /// Sends the copy and reads the answer to its end; gives the status.

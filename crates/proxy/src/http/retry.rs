@@ -19,6 +19,8 @@ pub(super) struct Retries {
     pub(super) made: u32,
     /// Endpoints that were tried.
     pub(super) previous: Vec<Address>,
+    /// Their priorities.
+    pub(super) previous_priorities: Vec<u32>,
     /// The free repetition after a kept connection had died was used.
     pub(super) replayed: bool,
     /// The wait that the last answer asked for.
@@ -96,6 +98,18 @@ impl Retries {
             }
             _ => (&[], 1),
         }
+    }
+
+    /// Priorities to avoid: those of the tries so far, looked at after every so many.
+    pub(super) fn avoided_priorities(&self) -> &[u32] {
+        let frequency = self.policy.as_ref();
+        let frequency = frequency.and_then(|policy| policy.avoid_previous_priorities);
+        let Some(frequency) = frequency else {
+            return &[];
+        };
+        let frequency = frequency.max(1) as usize;
+        let looked_at = self.previous_priorities.len() / frequency * frequency;
+        &self.previous_priorities[..looked_at]
     }
 
     /// Whether the answer is one to try again after.

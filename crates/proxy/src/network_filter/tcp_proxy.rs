@@ -8,7 +8,7 @@ use bytes::BytesMut;
 use ferromesh_net::{RelayCounters, RelayEnd, Side, relay};
 
 use crate::access_log::{LogRecord, ResponseFlags, log_all};
-use crate::cluster::{Endpoint, PickContext, Resource};
+use crate::cluster::{Endpoint, Finding, PickContext, Resource};
 use crate::compiled::{Cluster, TcpProxy};
 use crate::listener::Connection;
 use crate::upstream::{ConnectOptions, Connected, connect};
@@ -114,12 +114,14 @@ async fn open(
         let options = ConnectOptions::default();
         match connect(&cluster, &endpoint, &options).await {
             Ok(mut connected) => {
+                cluster.note(&endpoint, Finding::Served);
                 connected.guard.hold(slot);
                 outcome.connected = Some(connected);
                 outcome.flags = ResponseFlags::default();
                 return;
             }
             Err(error) => {
+                cluster.note(&endpoint, Finding::Failed);
                 outcome.flags = ResponseFlags::UPSTREAM_CONNECTION_FAILURE;
                 outcome.failure = error.transport_failure();
                 previous.push(endpoint.address.clone());
@@ -146,10 +148,10 @@ fn pick(
         .then(|| crate::upstream::hash_address(connection.peer.ip()));
     worker.with_random(|random| {
         cluster.pick(&mut PickContext {
-            random,
             hash,
             previous,
             host_selection_attempts: 5,
+            ..PickContext::new(random)
         })
     })
 }

@@ -29,6 +29,7 @@ use readiness::Readiness;
 use crate::access_log::LogSinks;
 use crate::bootstrap::{self, BootstrapSettings};
 use crate::cluster::dns::DnsResolvers;
+use crate::cluster::outlier;
 use crate::compiled::{Config, OverloadSettings};
 use crate::snapshot::Live;
 use crate::stats::Stats;
@@ -283,8 +284,10 @@ impl ProxyHandle {
         }
     }
 
+    /// Begins what runs beside the clusters: looking up names, judging endpoints.
     fn resolve(&self, live: &Live) {
         lock(&self.shared.resolvers).follow(live.cluster_objects());
+        live.cluster_objects().for_each(outlier::watch::follow);
     }
 
     /// Looks again whenever a secret or a DNS answer came, and from time to time.

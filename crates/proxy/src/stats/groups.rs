@@ -1,6 +1,7 @@
 //! The groups of the data path, with Envoy's names.
 
 use super::group::stat_group;
+use crate::cluster::outlier::Cause;
 
 stat_group! {
     /// Of one cluster, under `cluster.<name>.`.
@@ -45,12 +46,15 @@ stat_group! {
         counter upstream_rq_retry_success = "upstream_rq_retry_success",
         counter upstream_rq_retry_overflow = "upstream_rq_retry_overflow",
         counter upstream_rq_retry_limit_exceeded = "upstream_rq_retry_limit_exceeded",
+        counter upstream_rq_drop_overload = "upstream_rq_drop_overload",
         counter ssl_handshake = "ssl.handshake",
         counter ssl_connection_error = "ssl.connection_error",
         counter ssl_fail_verify_error = "ssl.fail_verify_error",
         counter ssl_fail_verify_san = "ssl.fail_verify_san",
         gauge membership_total = "membership_total",
         gauge membership_healthy = "membership_healthy",
+        gauge membership_degraded = "membership_degraded",
+        gauge membership_excluded = "membership_excluded",
         counter membership_change = "membership_change",
         counter update_success = "update_success",
         counter update_failure = "update_failure",
@@ -135,6 +139,60 @@ impl HttpStats {
             4 => self.downstream_rq_4xx().inc(),
             5 => self.downstream_rq_5xx().inc(),
             _ => {}
+        }
+    }
+}
+
+stat_group! {
+    /// Of the outlier detection of one cluster, under `cluster.<name>.outlier_detection.`.
+    pub struct OutlierStats {
+        gauge ejections_active = "ejections_active",
+        counter ejections_enforced_total = "ejections_enforced_total",
+        counter ejections_overflow = "ejections_overflow",
+        counter enforced_consecutive_5xx = "ejections_enforced_consecutive_5xx",
+        counter detected_consecutive_5xx = "ejections_detected_consecutive_5xx",
+        counter enforced_gateway = "ejections_enforced_consecutive_gateway_failure",
+        counter detected_gateway = "ejections_detected_consecutive_gateway_failure",
+        counter enforced_local = "ejections_enforced_consecutive_local_origin_failure",
+        counter detected_local = "ejections_detected_consecutive_local_origin_failure",
+        counter enforced_success_rate = "ejections_enforced_success_rate",
+        counter detected_success_rate = "ejections_detected_success_rate",
+        counter enforced_local_success_rate = "ejections_enforced_local_origin_success_rate",
+        counter detected_local_success_rate = "ejections_detected_local_origin_success_rate",
+        counter enforced_failure_percentage = "ejections_enforced_failure_percentage",
+        counter detected_failure_percentage = "ejections_detected_failure_percentage",
+        counter enforced_local_failure_percentage =
+            "ejections_enforced_failure_percentage_local_origin",
+        counter detected_local_failure_percentage =
+            "ejections_detected_failure_percentage_local_origin",
+    }
+}
+
+impl OutlierStats {
+    /// Counts that an endpoint should be ejected.
+    pub fn detected(&self, cause: Cause) {
+        match cause {
+            Cause::Consecutive5xx => self.detected_consecutive_5xx().inc(),
+            Cause::ConsecutiveGateway => self.detected_gateway().inc(),
+            Cause::ConsecutiveLocal => self.detected_local().inc(),
+            Cause::SuccessRate => self.detected_success_rate().inc(),
+            Cause::LocalSuccessRate => self.detected_local_success_rate().inc(),
+            Cause::FailurePercentage => self.detected_failure_percentage().inc(),
+            Cause::LocalFailurePercentage => self.detected_local_failure_percentage().inc(),
+        }
+    }
+
+    /// Counts that an endpoint was ejected.
+    pub fn enforced(&self, cause: Cause) {
+        self.ejections_enforced_total().inc();
+        match cause {
+            Cause::Consecutive5xx => self.enforced_consecutive_5xx().inc(),
+            Cause::ConsecutiveGateway => self.enforced_gateway().inc(),
+            Cause::ConsecutiveLocal => self.enforced_local().inc(),
+            Cause::SuccessRate => self.enforced_success_rate().inc(),
+            Cause::LocalSuccessRate => self.enforced_local_success_rate().inc(),
+            Cause::FailurePercentage => self.enforced_failure_percentage().inc(),
+            Cause::LocalFailurePercentage => self.enforced_local_failure_percentage().inc(),
         }
     }
 }

@@ -15,7 +15,7 @@ use tokio::sync::Notify;
 
 use super::http1::{Http1Upstream, IdleHttp1};
 use super::http2::Http2Connection;
-use crate::cluster::{Endpoint, EndpointSet};
+use crate::cluster::{Availability, Endpoint, EndpointSet};
 use crate::compiled::{Cluster, Config};
 
 /// What makes two requests share connections.
@@ -119,7 +119,8 @@ impl Pools {
                 let set = pool.cluster.endpoints.current();
                 let last = swept.insert(key.cluster, Arc::clone(&set));
                 let same = last.is_some_and(|last| Arc::ptr_eq(&last, &set));
-                (!same).then(|| endpoint_places(&set))
+                let close = pool.cluster.close_connections_on_health_failure;
+                (!same).then(|| endpoint_places(&set, close))
             });
             if members
                 .as_ref()
@@ -132,10 +133,14 @@ impl Pools {
     }
 }
 
-fn endpoint_places(set: &EndpointSet) -> HashSet<usize> {
-    let groups = set.priorities.iter().flat_map(|group| &group.localities);
-    groups
-        .flat_map(|locality| &locality.endpoints)
+/// The endpoints whose connections stay: all, or only those that are not known to be unhealthy.
+fn endpoint_places(set: &EndpointSet, close_unhealthy: bool) -> HashSet<usize> {
+    let heeds = set.settings.heeds;
+    let stays = |endpoint: &&Arc<Endpoint>| {
+        !close_unhealthy || endpoint.availability(heeds) != Availability::Unhealthy
+    };
+    set.endpoints()
+        .filter(stays)
         .map(|endpoint| Arc::as_ptr(&endpoint.counters) as usize)
         .collect()
 }

@@ -1,8 +1,8 @@
 //! Clusters (CDS).
 
 use std::mem::take;
-use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicU64};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use ferromesh_proto::envoy::config::cluster::v3 as pb;
@@ -21,10 +21,13 @@ use super::fields::{
 };
 use super::refusal::{At, Refusal, nothing_left};
 use super::transport::AutoNames;
-use super::{eds, load_balancing, transport, upstream_http};
-use crate::cluster::{CircuitBreakers, LbPolicy, OriginalDestinations, RetryBudget, Thresholds};
+use super::{eds, load_balancing, outlier, transport, upstream_http};
+use crate::cluster::{
+    CircuitBreakers, HealthFlags, LbPolicy, OriginalDestinations, OutlierDetection, RetryBudget,
+    Thresholds,
+};
 use crate::compiled::{Cluster, Discovery, TcpKeepalive, TransportMatch, Transports};
-use crate::stats::ClusterStats;
+use crate::stats::{ClusterStats, OutlierStats};
 
 /// Envoy's default for making a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -47,15 +50,28 @@ fn cluster(mut value: pb::Cluster, context: &mut Context<'_>) -> Result<Cluster,
     };
     let http = upstream_http::compile(&mut value)?;
     let transports = transports(&mut value, http.auto_names, context)?;
-    let lb = load_balancing::policy(&mut value, context)?;
-    let set_settings = load_balancing::set_settings(&mut value, &name)?;
-    let close_on_change = value
-        .common_lb_config
-        .take()
+    let balancing = load_balancing::policy(&mut value)?;
+    let common = value.common_lb_config.take();
+    let close_on_change = common
+        .as_ref()
         .is_some_and(|common| common.close_connections_on_host_set_change);
+    let (lb, mut set_settings) =
+        load_balancing::set_settings(common, balancing).at("common_lb_config")?;
+    let prefix = format!("cluster.{observability_name}.");
+    let outlier = value.outlier_detection.take().map(outlier::compile);
+    let outlier = outlier
+        .transpose()
+        .at("outlier_detection")?
+        .map(|settings| {
+            let stats = &context.compiler.stats;
+            let stats = OutlierStats::new(stats, &format!("{prefix}outlier_detection."));
+            OutlierDetection::new(settings, stats)
+        });
+    if outlier.is_some() {
+        set_settings.heeds = set_settings.heeds.with(HealthFlags::FAILED_OUTLIER);
+    }
     let (discovery, assignment) = discovery(&mut value, &name, lb)?;
     let metadata = metadata_object(value.metadata.take().as_ref(), "istio");
-    let prefix = format!("cluster.{observability_name}.");
     let cluster = Cluster {
         discovery,
         lb,
@@ -77,15 +93,21 @@ fn cluster(mut value: pb::Cluster, context: &mut Context<'_>) -> Result<Cluster,
         mesh_external: metadata.get("external") == Some(&serde_json::Value::Bool(true)),
         service: service(&metadata),
         close_connections_on_host_removal: close_on_change,
+        close_connections_on_health_failure: take(
+            &mut value.close_connections_on_host_health_failure,
+        ),
+        outlier,
         endpoints_arrived: AtomicBool::new(false),
         endpoints: Publisher::new(crate::cluster::EndpointSet::default()),
         original_destinations: OriginalDestinations::default(),
+        membership: Mutex::new(()),
+        drop_overload: AtomicU64::new(0),
         stats: ClusterStats::new(&context.compiler.stats, &prefix),
         observability_name,
         name,
     };
     filters(take(&mut value.filters))?;
-    without_effect(&mut value, context);
+    without_effect(&mut value);
     nothing_left(&value)?;
     let assignment = assignment.filter(|_| cluster.discovery == Discovery::Static);
     if let Some(assignment) = assignment {
@@ -96,20 +118,16 @@ fn cluster(mut value: pb::Cluster, context: &mut Context<'_>) -> Result<Cluster,
 }
 
 /// Fields that change numbers or timing only, and what is on the way.
-fn without_effect(value: &mut pb::Cluster, context: &mut Context<'_>) {
+fn without_effect(value: &mut pb::Cluster) {
     value.cleanup_interval = None;
     value.stats_matcher = None;
     value.track_cluster_stats = None;
     value.track_timeout_budgets = false;
-    value.close_connections_on_host_health_failure = false;
     value.ignore_health_on_host_removal = false;
     value.wait_for_warm_on_init = None;
     value.typed_dns_resolver_config = None;
     value.dns_jitter = None;
     value.dns_failure_refresh_rate = None;
-    if value.outlier_detection.take().is_some() {
-        context.without_effect("outlier_detection");
-    }
 }
 
 /// The cluster filters that are accepted: metadata exchange, which is never negotiated.

@@ -17,8 +17,9 @@ use ferromesh_types::{Locality, Str};
 use super::fields::{
     address, duration, locality, metadata_object, number, socket_port, tcp_only, text_member,
 };
+use super::matchers;
 use super::refusal::{At, Refusal, nothing_left};
-use crate::cluster::{Address, Endpoint, EndpointCounters, EndpointSet, Health};
+use crate::cluster::{Address, Endpoint, EndpointCounters, EndpointSet, Health, SetSettings};
 use crate::compiled::{Cluster, DnsFamily, DnsHost, DnsSettings};
 
 /// Envoy's metadata namespace for transport socket matches.
@@ -36,9 +37,7 @@ pub fn compile(
 ) -> Result<EndpointSet, Refusal> {
     let counters = previous.map(EndpointSet::counters).unwrap_or_default();
     let mut settings = cluster.set_settings;
-    if let Some(factor) = policy(value.policy.take()).at("policy")? {
-        settings.overprovisioning = factor;
-    }
+    policy(value.policy.take(), &mut settings).at("policy")?;
     let mut builder = Builder {
         cluster,
         counters,
@@ -59,14 +58,23 @@ pub fn compile(
     ))
 }
 
-fn policy(value: Option<pb::cluster_load_assignment::Policy>) -> Result<Option<u32>, Refusal> {
+fn policy(
+    value: Option<pb::cluster_load_assignment::Policy>,
+    settings: &mut SetSettings,
+) -> Result<(), Refusal> {
     let Some(mut value) = value else {
-        return Ok(None);
+        return Ok(());
     };
-    let factor = number(value.overprovisioning_factor.take());
+    if let Some(factor) = number(value.overprovisioning_factor.take()) {
+        settings.overprovisioning = factor;
+    }
+    // As in Envoy the first category holds.
+    let drop = take(&mut value.drop_overloads).into_iter().next();
+    settings.drop_overload = drop
+        .and_then(|drop| drop.drop_percentage)
+        .map(matchers::fraction);
     value.endpoint_stale_after = None;
-    nothing_left(&value)?;
-    Ok(factor)
+    nothing_left(&value)
 }
 
 struct Builder<'a> {

@@ -22,6 +22,7 @@ mod load_balancing;
 mod matchers;
 mod mirrors;
 mod network_filters;
+mod outlier;
 pub(crate) mod overload;
 pub mod rds;
 pub(crate) mod refusal;

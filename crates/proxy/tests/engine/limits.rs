@@ -2,20 +2,9 @@
 
 use tokio::net::TcpListener;
 
-use crate::peers::{Client, Endpoint, Fixture, Setup, field};
+use crate::peers::{Client, Endpoint, Setup, field, number};
 
 const GET: &[u8] = b"GET / HTTP/1.1\r\nhost: a\r\n\r\n";
-
-/// The value of a number of the cluster.
-fn number(fixture: &Fixture, name: &str) -> u64 {
-    let all = fixture.proxy.prometheus();
-    let family = format!("envoy_cluster_{name}{{");
-    let line = all
-        .lines()
-        .find(|line| line.starts_with(&family) && line.contains("cluster_name=\"backend\""));
-    let value = line.and_then(|line| line.rsplit(' ').next());
-    value.and_then(|value| value.parse().ok()).unwrap_or(0)
-}
 
 #[tokio::test]
 async fn a_request_above_the_limit_overflows_and_says_so() {

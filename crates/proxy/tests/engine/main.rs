@@ -9,6 +9,7 @@ mod http2;
 mod limits;
 mod mirroring;
 mod mutual_tls;
+mod outliers;
 mod overload;
 mod peers;
 mod resilience;

@@ -270,6 +270,17 @@ pub(crate) fn field<'h>(head: &'h str, name: &str) -> Option<&'h str> {
         .find_map(|(key, value)| key.eq_ignore_ascii_case(name).then_some(value))
 }
 
+/// The value of a number of the cluster.
+pub(crate) fn number(fixture: &Fixture, name: &str) -> u64 {
+    let all = fixture.proxy.prometheus();
+    let family = format!("envoy_cluster_{name}{{");
+    let line = all
+        .lines()
+        .find(|line| line.starts_with(&family) && line.contains("cluster_name=\"backend\""));
+    let value = line.and_then(|line| line.rsplit(' ').next());
+    value.and_then(|value| value.parse().ok()).unwrap_or(0)
+}
+
 /// A client's connection.
 pub(crate) struct Client(pub(crate) BufReader<TcpStream>);
 

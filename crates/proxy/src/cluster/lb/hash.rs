@@ -10,9 +10,6 @@ use std::sync::Arc;
 use super::LbPolicy;
 use crate::cluster::Endpoint;
 
-/// Points of the ring per unit of weight are bounded so that a huge weight cannot eat the memory.
-const MAX_RING: u64 = 1 << 20;
-
 /// From the hash of a request to an endpoint's position.
 #[derive(Clone, Debug, Default)]
 pub struct HashTable {
@@ -31,15 +28,26 @@ pub(crate) fn hash_of(key: impl Hash) -> u64 {
 
 impl HashTable {
     /// Builds the table that `policy` needs; empty for policies that do not hash.
-    pub fn new(policy: LbPolicy, endpoints: &[Arc<Endpoint>]) -> Self {
+    pub fn new(policy: LbPolicy, endpoints: &[Arc<Endpoint>], weights: &[u32]) -> Self {
         match policy {
-            LbPolicy::RingHash { minimum_size } => Self {
-                ring: ring(minimum_size, endpoints),
+            LbPolicy::RingHash {
+                minimum_size,
+                maximum_size,
+                by_hostname,
+            } => Self {
+                ring: ring(
+                    (minimum_size, maximum_size),
+                    &keys(endpoints, by_hostname),
+                    weights,
+                ),
                 table: Vec::new(),
             },
-            LbPolicy::Maglev { table_size } => Self {
+            LbPolicy::Maglev {
+                table_size,
+                by_hostname,
+            } => Self {
                 ring: Vec::new(),
-                table: maglev(table_size, endpoints),
+                table: maglev(table_size, &keys(endpoints, by_hostname), weights),
             },
             _ => Self::default(),
         }
@@ -62,45 +70,57 @@ impl HashTable {
     }
 }
 
-fn ring(minimum_size: u64, endpoints: &[Arc<Endpoint>]) -> Vec<(u64, u32)> {
-    let total: u64 = endpoints.iter().map(|each| u64::from(each.weight)).sum();
+/// What stands for each endpoint.
+fn keys(endpoints: &[Arc<Endpoint>], by_hostname: bool) -> Vec<u64> {
+    let key = |endpoint: &Arc<Endpoint>| {
+        if by_hostname && !endpoint.hostname.is_empty() {
+            hash_of(&endpoint.hostname)
+        } else {
+            hash_of(&endpoint.address)
+        }
+    };
+    endpoints.iter().map(key).collect()
+}
+
+fn ring((least, most): (u64, u64), keys: &[u64], weights: &[u32]) -> Vec<(u64, u32)> {
+    let total: u64 = weights.iter().map(|weight| u64::from(*weight)).sum();
     if total == 0 {
         return Vec::new();
     }
-    let size = minimum_size.max(endpoints.len() as u64).min(MAX_RING);
+    let size = least.max(keys.len() as u64).min(most.max(1));
     let mut points = Vec::with_capacity(size as usize);
-    for (position, endpoint) in endpoints.iter().enumerate() {
-        let share = (u64::from(endpoint.weight) * size).div_ceil(total).max(1);
+    for (position, (key, weight)) in keys.iter().zip(weights).enumerate() {
+        let share = (u64::from(*weight) * size).div_ceil(total).max(1);
         for number in 0..share {
-            points.push((hash_of((&endpoint.address, number)), position as u32));
+            points.push((hash_of((key, number)), position as u32));
         }
     }
     points.sort_unstable();
     points
 }
 
-fn maglev(table_size: u64, endpoints: &[Arc<Endpoint>]) -> Vec<u32> {
-    if endpoints.is_empty() {
+fn maglev(table_size: u64, keys: &[u64], weights: &[u32]) -> Vec<u32> {
+    if keys.is_empty() {
         return Vec::new();
     }
     const FREE: u32 = u32::MAX;
-    let size = table_size.max(endpoints.len() as u64);
-    let heaviest = endpoints.iter().map(|each| each.weight).max().unwrap_or(1);
+    let size = table_size.max(keys.len() as u64);
+    let heaviest = weights.iter().copied().max().unwrap_or(1).max(1);
     let mut table = vec![FREE; size as usize];
     // Offset and step of each endpoint's permutation, how far it has come, and its weight's credit.
-    let mut walkers: Vec<(u64, u64, u64)> = endpoints
+    let mut walkers: Vec<(u64, u64, u64)> = keys
         .iter()
-        .map(|endpoint| {
-            let offset = hash_of((&endpoint.address, "offset")) % size;
-            let step = hash_of((&endpoint.address, "step")) % (size - 1).max(1) + 1;
+        .map(|key| {
+            let offset = hash_of((key, "offset")) % size;
+            let step = hash_of((key, "step")) % (size - 1).max(1) + 1;
             (offset, step, 0)
         })
         .collect();
-    let mut credit = vec![0_u64; endpoints.len()];
+    let mut credit = vec![0_u64; keys.len()];
     let mut filled = 0;
     'filling: loop {
         for (position, walker) in walkers.iter_mut().enumerate() {
-            credit[position] += u64::from(endpoints[position].weight);
+            credit[position] += u64::from(weights[position].max(1));
             if credit[position] < u64::from(heaviest) {
                 continue;
             }
