@@ -28,6 +28,7 @@ const LAYERS: &[(&str, u8)] = &[
     ("proxy", 5),
     ("agent", 5),
     ("sandbox", 5),
+    ("simulate", 6),
     ("meshd", 6),
     ("meshproxy", 6),
     ("meshctl", 6),
@@ -48,7 +49,14 @@ const FORBIDDEN: &[(&[&str], &[&str])] = &[
         ],
     ),
     (
-        &["translate", "model", "route", "config", "inject"],
+        &[
+            "translate",
+            "model",
+            "route",
+            "config",
+            "inject",
+            "simulate",
+        ],
         &["tokio", "tonic", "hyper"],
     ),
 ];

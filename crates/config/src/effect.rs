@@ -50,7 +50,6 @@ pub const WITHOUT_EFFECT: &[(Kind, &str, Reach)] = &[
         "spec.outboundTrafficPolicy.egressProxy",
         Nowhere,
     ),
-    (Kind::Sidecar, "spec.ingress", Nowhere),
     (Kind::Sidecar, "spec.egress[].port", Nowhere),
     (Kind::Sidecar, "spec.egress[].bind", Nowhere),
     (Kind::Sidecar, "spec.egress[].captureMode", Nowhere),

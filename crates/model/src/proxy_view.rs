@@ -148,6 +148,8 @@ pub struct InboundView {
 /// A port of the gateway's own Services: where a server of that number is bound.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct GatewayPort {
+    /// The Service.
+    pub hostname: Hostname,
     /// The port of the Service.
     pub port: u16,
     /// The port that the gateway's pod listens on.

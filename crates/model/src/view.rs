@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use ferromesh_config::kind::sidecar::Sidecar;
 use ferromesh_registry::{InboundInstance, Resolution, Service, ServiceKey};
-use ferromesh_types::{Labels, Locality, Protocol};
+use ferromesh_types::{Hostname, Labels, Locality, Protocol};
 
 use crate::declared::Declared;
 use crate::{
@@ -53,7 +53,9 @@ impl Snapshot {
                 gateway: Some(Arc::new(GatewayView {
                     outbound: outbound.clone(),
                     namespace: proxy.namespace.clone(),
-                    gateways: self.gateways().selecting(&around.labels),
+                    gateways: self
+                        .gateways()
+                        .selecting(&around.labels, &around.hostnames()),
                     ports: around.gateway_ports(),
                 })),
                 outbound,
@@ -160,7 +162,7 @@ impl Snapshot {
                 self.root_namespace(),
             ),
             own_addresses: match sidecar {
-                Some(sidecar) if sends_to_own_address(&sidecar.spec) => proxy.addresses.clone(),
+                Some(sidecar) if !sidecar.spec.ingress.is_empty() => proxy.addresses.clone(),
                 _ => Vec::new(),
             },
             sidecar: sidecar.map(|sidecar| sidecar.key.clone()),
@@ -215,6 +217,12 @@ impl Surroundings {
         }
     }
 
+    /// The services that the workload serves.
+    fn hostnames(&self) -> BTreeSet<Hostname> {
+        let services = self.instances.iter().map(|(_, service)| service);
+        services.map(|service| service.hostname.clone()).collect()
+    }
+
     fn gateway_ports(&self) -> Vec<GatewayPort> {
         let ports: BTreeSet<GatewayPort> = self
             .instances
@@ -222,6 +230,7 @@ impl Surroundings {
             .filter_map(|(instance, service)| {
                 let port = service.port_named(&instance.service_port)?.port;
                 Some(GatewayPort {
+                    hostname: service.hostname.clone(),
                     port,
                     target_port: instance.port,
                 })
@@ -239,12 +248,4 @@ fn narrows(sidecar: &Sidecar) -> bool {
 /// Whether a Sidecar says something about what its workloads receive.
 fn changes_inbound(sidecar: &Sidecar) -> bool {
     !sidecar.ingress.is_empty() || sidecar.inbound_connection_pool.is_some()
-}
-
-/// Whether traffic for a listener of the Sidecar goes to the pod's own address.
-fn sends_to_own_address(sidecar: &Sidecar) -> bool {
-    sidecar.ingress.iter().any(|listener| {
-        listener.default_endpoint.starts_with("0.0.0.0:")
-            || listener.default_endpoint.starts_with("[::]:")
-    })
 }

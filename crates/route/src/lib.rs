@@ -6,6 +6,7 @@
 //! HTTP library, so that the control plane can answer offline what would happen to a request.
 
 pub mod action;
+mod explain;
 pub mod filter_chain;
 mod filter_settings;
 pub mod fraction;

@@ -52,22 +52,43 @@ pub(crate) fn bound_servers(
 ) -> BTreeMap<BoundAddress, Vec<BoundServer>> {
     let mut bound: BTreeMap<BoundAddress, Vec<BoundServer>> = BTreeMap::new();
     for (address, servers) in snapshot.merged_gateways(view).servers {
-        let mapped = view.ports.iter().find(|port| port.port == address.port);
-        let port = mapped.map_or(address.port, |mapped| mapped.target_port);
-        if view.outbound.settings.unprivileged && port < 1024 {
-            continue;
+        for server in servers {
+            for port in target_ports(snapshot, view, &server, address.port) {
+                if view.outbound.settings.unprivileged && port < 1024 {
+                    continue;
+                }
+                let place = BoundAddress {
+                    port,
+                    bind: address.bind.clone(),
+                };
+                bound.entry(place).or_default().push(BoundServer {
+                    server: server.clone(),
+                    port: address.port,
+                });
+            }
         }
-        let place = BoundAddress {
-            port,
-            bind: address.bind,
-        };
-        let servers = servers.into_iter().map(|server| BoundServer {
-            server,
-            port: address.port,
-        });
-        bound.entry(place).or_default().extend(servers);
     }
     bound
+}
+
+/// The ports that the workload listens on for a server: what its Service makes of the server's port,
+/// else that port itself. A Gateway that is bound to Services has the ports of these alone.
+fn target_ports(
+    snapshot: &Snapshot,
+    view: &GatewayView,
+    server: &GatewayServer,
+    port: u16,
+) -> Vec<u16> {
+    let mut mapped = view.ports.iter().filter(|known| known.port == port);
+    let Some(services) = snapshot.gateways().services_of(&server.gateway.key) else {
+        let first = mapped.next();
+        return vec![first.map_or(port, |known| known.target_port)];
+    };
+    let own = mapped.filter(|known| services.contains(&known.hostname));
+    let mut targets: Vec<u16> = own.map(|known| known.target_port).collect();
+    targets.sort_unstable();
+    targets.dedup();
+    targets
 }
 
 impl BoundAddress {

@@ -17,6 +17,8 @@
 //! | names for the agent's DNS | [`name_table`] | [`OutboundView`] |
 //! | credentials of Secrets | [`secrets`] | the proxy's namespace |
 //!
+//! [`proxy_of`] reads the node by which a proxy introduces itself.
+//!
 //! [`Snapshot`]: ferromesh_model::Snapshot
 //! [`OutboundView`]: ferromesh_model::OutboundView
 //! [`InboundView`]: ferromesh_model::InboundView
@@ -36,7 +38,9 @@ mod http_filter;
 mod lds;
 mod names;
 mod nds;
+mod node;
 mod rds;
+mod received;
 mod resource;
 mod sds;
 mod tls;
@@ -47,6 +51,7 @@ pub use cds::{clusters, clusters_of, inbound_clusters};
 pub use eds::endpoints;
 pub use lds::{gateway_listeners, inbound_listeners, outbound_listeners};
 pub use nds::name_table;
+pub use node::{NodeFacts, proxy_of};
 pub use rds::{gateway_routes, sidecar_routes};
 pub use resource::Resource;
 pub use sds::{secret_objects, secrets};

@@ -5,6 +5,8 @@ use ferromesh_types::Hostname;
 
 /// Traffic that no listener claims goes to where it was going.
 pub(crate) const PASSTHROUGH: &str = "PassthroughCluster";
+/// Requests to unknown hosts are resolved by the proxy and sent there.
+pub(crate) const DYNAMIC_DNS: &str = "AllowAnyDynamicDNSCluster";
 /// Traffic that must go nowhere.
 pub(crate) const BLACK_HOLE: &str = "BlackHoleCluster";
 /// Inbound traffic to a port that no service claims.

@@ -64,6 +64,16 @@ pub(crate) fn address(host: impl Into<String>, port: u16) -> core::Address {
     }
 }
 
+/// A Unix socket.
+pub(crate) fn pipe(path: &str) -> core::Address {
+    core::Address {
+        address: Some(core::address::Address::Pipe(core::Pipe {
+            path: path.to_owned(),
+            mode: 0,
+        })),
+    }
+}
+
 /// A block of addresses.
 pub(crate) fn cidr(prefix: IpAddr, length: u8) -> core::CidrRange {
     core::CidrRange {

@@ -46,6 +46,7 @@ const CASES: &[&str] = &[
     "se-static",
     "se-tls-port",
     "sidecar-egress-hosts",
+    "sidecar-ingress",
     "sidecar-registry-only",
     "sidecar-root-default",
     "vs-export-to",

@@ -9,6 +9,7 @@ mod crd_validation;
 mod http1;
 mod iptables;
 mod proxy;
+mod simulation;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -53,6 +54,7 @@ const SETS: &[(&str, Cases, Run)] = &[
     ("crd-validation", Cases::Recorded, crd_validation::run),
     ("iptables", Cases::Recorded, iptables::run),
     ("http1", Cases::Own, http1::run),
+    ("simulation", Cases::Recorded, simulation::run),
 ];
 
 /// Differences that are shown of a failing case.

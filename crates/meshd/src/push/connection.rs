@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use ferromesh_model::{Proxy, ProxyView};
 use ferromesh_proto::type_url;
 use ferromesh_runtime::DrainSignal;
+use ferromesh_translate::NodeFacts;
 use ferromesh_types::Str;
 use ferromesh_xds::server::{
     Demand, Response, ServerStream, ServerStreamSettings, Verdict, Wanted,
@@ -22,7 +23,6 @@ use super::cache::Current;
 use super::queue::Slot;
 use super::request::{PushRequest, changes_view, touches};
 use crate::control_plane::ControlPlane;
-use crate::xds::node::NodeFacts;
 
 /// The order of a push: what is referred to comes before what refers to it.
 const ORDER: [&str; 8] = [

@@ -1,5 +1,4 @@
 //! Streams of proxies: who is it, may it, and then its life in `push::connection`.
 
 pub(crate) mod authenticate;
-pub(crate) mod node;
 pub(crate) mod streams;

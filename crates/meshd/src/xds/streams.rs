@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use ferromesh_ca::Caller;
 use ferromesh_runtime::DrainSignal;
+use ferromesh_translate::proxy_of;
 use ferromesh_types::Str;
 use ferromesh_xds::transport::server::{OpenStream, Outgoing};
 use tokio::time::timeout;
@@ -13,7 +14,6 @@ use tonic::Status;
 use tracing::{debug, warn};
 
 use super::authenticate::{Authenticator, Peer, may_speak_for};
-use super::node::proxy_of;
 use crate::control_plane::ControlPlane;
 use crate::push::connection::{Connection, ConnectionGuard};
 

@@ -18,6 +18,7 @@ use crate::Affected;
 use crate::declared::Declared;
 use crate::distinction::{Distinction, ServiceDistinction};
 use crate::index::destination_rule::RuleDefaults;
+use crate::index::gateway::SERVICES;
 use crate::snapshot::{Indices, MeshSettings, ScopeMemo, Snapshot};
 use mesh_config::registry_settings;
 
@@ -121,7 +122,10 @@ impl SnapshotBuilder {
                     Spec::Gateway(spec) => Some(spec),
                     _ => None,
                 });
-                Arc::make_mut(&mut self.indices.gateways).replace(key, new);
+                let services = change
+                    .new
+                    .and_then(|new| new.meta.annotations.get(SERVICES));
+                Arc::make_mut(&mut self.indices.gateways).replace(key, new, services);
                 affected.gateways = true;
             }
             Spec::Sidecar(_) => {

@@ -1,17 +1,22 @@
 //! Gateway objects: which ones select a proxy, and their servers merged per port.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use ferromesh_config::kind::gateway::{Gateway, Server};
-use ferromesh_types::{Labels, ResourceKey, Str};
+use ferromesh_types::{Hostname, Labels, ResourceKey, Str};
 
 use crate::declared::Declared;
+
+/// The annotation of a Gateway that is bound to Services, which tools that write Gateways use.
+pub(crate) const SERVICES: &str = "internal.istio.io/gateway-service";
 
 /// All Gateway objects.
 #[derive(Clone, Debug, Default)]
 pub struct GatewayIndex {
     all: BTreeMap<ResourceKey, Arc<Declared<Gateway>>>,
+    /// Of Gateways that are bound to Services instead of labels: the Services.
+    services: BTreeMap<ResourceKey, BTreeSet<Hostname>>,
 }
 
 /// One server of one Gateway object.
@@ -47,11 +52,28 @@ pub struct MergedGateways {
 }
 
 impl GatewayIndex {
-    pub(crate) fn replace(&mut self, key: &ResourceKey, object: Option<Declared<Gateway>>) {
+    /// Takes in a Gateway. `services` is what its annotation [`SERVICES`] says, names with commas
+    /// between them.
+    pub(crate) fn replace(
+        &mut self,
+        key: &ResourceKey,
+        object: Option<Declared<Gateway>>,
+        services: Option<&Str>,
+    ) {
+        self.services.remove(key);
+        if let (Some(names), Some(_)) = (services, &object) {
+            let names = names.split(',').map(|name| Hostname::from(name.trim()));
+            self.services.insert(key.clone(), names.collect());
+        }
         match object {
             Some(object) => self.all.insert(key.clone(), Arc::new(object)),
             None => self.all.remove(key),
         };
+    }
+
+    /// The Services that a Gateway is bound to; `None` for one that is bound to labels.
+    pub fn services_of(&self, key: &ResourceKey) -> Option<&BTreeSet<Hostname>> {
+        self.services.get(key)
     }
 
     /// The Gateway with this key.
@@ -64,13 +86,13 @@ impl GatewayIndex {
         self.all.values()
     }
 
-    /// The Gateways that select a proxy with these labels, oldest first.
-    pub fn selecting(&self, labels: &Labels) -> Vec<ResourceKey> {
-        let mut chosen: Vec<_> = self
-            .all
-            .values()
-            .filter(|gateway| gateway.spec.selector.matches(labels))
-            .collect();
+    /// The Gateways that select a proxy with these labels that serves these Services, oldest first.
+    pub fn selecting(&self, labels: &Labels, served: &BTreeSet<Hostname>) -> Vec<ResourceKey> {
+        let selects = |gateway: &&Arc<Declared<Gateway>>| match self.services.get(&gateway.key) {
+            Some(services) => !services.is_disjoint(served),
+            None => gateway.spec.selector.matches(labels),
+        };
+        let mut chosen: Vec<_> = self.all.values().filter(selects).collect();
         chosen.sort_by(|a, b| a.precedence(b));
         chosen
             .into_iter()

@@ -81,10 +81,9 @@ fn narrow_one(
         .filter(|route| {
             imports.iter().any(|import| {
                 import.is_from(route.declared.namespace())
-                    && route
-                        .hosts
-                        .iter()
-                        .any(|host| host.is_covered_by(&import.host))
+                    && route.hosts.iter().any(|host| {
+                        host.is_covered_by(&import.host) || import.host.is_covered_by(host)
+                    })
             })
         })
         .cloned()

@@ -33,6 +33,16 @@ pub fn compile(value: pb::Listener, compiler: &Compiler) -> Result<Compiled<List
     Ok(context.finish(listener))
 }
 
+/// What each filter chain of a listener asks of a connection, in the order of the config: the
+/// compiled listener keeps only the index that finds them.
+pub fn chain_matches(value: &pb::Listener) -> Result<Vec<ChainMatch>, Refusal> {
+    let each = |(index, chain): (usize, &pb::FilterChain)| {
+        let wanted = chain.filter_chain_match.clone().unwrap_or_default();
+        chain_match(wanted).at_index("filter_chains", index)
+    };
+    value.filter_chains.iter().enumerate().map(each).collect()
+}
+
 fn listener(mut value: pb::Listener, context: &mut Context<'_>) -> Result<Listener, Refusal> {
     let addresses = addresses(&mut value)?;
     let chains = chains(&mut value, context)?;

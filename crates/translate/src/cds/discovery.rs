@@ -104,7 +104,7 @@ pub(super) fn override_port(cluster: &mut Cluster, service: &Service, port: &Ser
     }
 }
 
-fn lookup_family(family: IpFamily) -> DnsLookupFamily {
+pub(super) fn lookup_family(family: IpFamily) -> DnsLookupFamily {
     match family {
         IpFamily::V4 => DnsLookupFamily::V4Only,
         IpFamily::V6 => DnsLookupFamily::V6Only,

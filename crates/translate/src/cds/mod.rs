@@ -19,12 +19,13 @@ mod special;
 
 use std::collections::BTreeSet;
 
-use ferromesh_model::{InboundView, OutboundView, Snapshot};
+use ferromesh_model::{Dialect, InboundView, OutboundView, Snapshot};
 use ferromesh_proto::envoy::config::cluster::v3::Cluster;
 use ferromesh_types::Hostname;
 use prost::Message;
 
 use crate::Resource;
+use crate::lds::outbound_mode;
 use crate::wire::{self, Metadata};
 
 /// Field numbers of `envoy.config.cluster.v3.Cluster`.
@@ -55,10 +56,16 @@ impl Draft {
     }
 }
 
+/// Whether the proxy resolves the host of any request itself. Our own sends such requests to the
+/// address that the application asked for, as `config::effect` says.
+pub(crate) fn resolves_any(view: &OutboundView) -> bool {
+    view.dialect != Dialect::Ferromesh
+}
+
 /// All clusters that a proxy with this view may send to, the fixed ones included, by name.
 pub fn clusters(snapshot: &Snapshot, view: &OutboundView) -> Vec<Resource> {
     let scope = snapshot.scope(view);
-    let mut all = special::clusters(snapshot, view);
+    let mut all = special::clusters(snapshot, view, outbound_mode(snapshot, &scope));
     for service in scope.services() {
         all.extend(outbound::of_service(snapshot, view, service));
     }

@@ -12,7 +12,7 @@ use ferromesh_types::Locality;
 use prost::Message;
 
 use crate::cds::client_tls::{TLS_MODE, TLS_MODE_ISTIO};
-use crate::value::{address, number};
+use crate::value::{address, number, pipe};
 use crate::wire;
 
 /// The metadata by which a transport socket is chosen.
@@ -93,12 +93,7 @@ fn socket(endpoint: &Endpoint) -> core::Address {
     match &endpoint.address {
         EndpointAddress::Ip(ip) => address(ip.to_string(), endpoint.port),
         EndpointAddress::Hostname(name) => address(name.as_str(), endpoint.port),
-        EndpointAddress::Unix(path) => core::Address {
-            address: Some(core::address::Address::Pipe(core::Pipe {
-                path: path.to_string(),
-                mode: 0,
-            })),
-        },
+        EndpointAddress::Unix(path) => pipe(path),
     }
 }
 

@@ -100,7 +100,12 @@ impl Maker<'_> {
     fn server_chains(&self, listener_name: &str, servers: &[BoundServer]) -> Vec<FilterChain> {
         let mut taken = BTreeSet::new();
         let mut built = Vec::new();
+        // Bytes of two servers cannot be told apart: the first has the port.
+        let mut bytes = false;
         for server in servers {
+            if server.kind() == ServerKind::Tcp && std::mem::replace(&mut bytes, true) {
+                continue;
+            }
             let socket = self.transport(server);
             for mut chain in self.chains(listener_name, server) {
                 let asked = chain.server_names.len();

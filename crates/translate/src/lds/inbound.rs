@@ -1,13 +1,15 @@
 //! `virtualInbound`: where connections to the workload arrive, whatever their port.
 //!
-//! The chains in order: a guard against loops, the ports that no service claims, then each port of
-//! the workload's services. Within a port the rows of `mtls_chain` apply.
+//! The chains in order: a guard against loops, the ports that nobody claims, then each port that the
+//! sidecar receives traffic for. Within a port the rows of `mtls_chain` apply. What a Sidecar wants
+//! bound (`captureMode: NONE`) is a listener of its own.
 
 use std::collections::BTreeSet;
 
-use ferromesh_model::{InboundPort, InboundView, MtlsMode, Snapshot};
+use ferromesh_config::kind::gateway::ServerTlsSettings;
+use ferromesh_model::{InboundView, MtlsMode, Snapshot};
 use ferromesh_proto::envoy::config::accesslog::v3::AccessLog;
-use ferromesh_proto::envoy::config::core::v3::TrafficDirection;
+use ferromesh_proto::envoy::config::core::v3::{TrafficDirection, TransportSocket};
 use ferromesh_proto::envoy::config::listener::v3::{
     Filter, FilterChain, FilterChainMatch, Listener, ListenerFilter,
 };
@@ -16,24 +18,32 @@ use ferromesh_types::Protocol;
 use super::http_manager::{self, Place};
 use super::mtls_chain::{self, Row};
 use super::tcp_proxy::{self, ConnectionLimits};
-use super::{listener, listener_filter, virtual_outbound};
+use super::{listener, listener_filter, server_tls, virtual_outbound};
 use crate::http_filter;
 use crate::rds::inbound as routes;
+use crate::received::{ReceivedPort, received_ports};
 use crate::tls::{alpn, downstream, tls_socket};
 use crate::value::{duration, flag, no_limit, number};
 use crate::{Resource, access_log, names};
 
-/// The inbound listener; none if nothing is redirected.
+/// The inbound listeners: the one for redirected connections, unless nothing is redirected, and
+/// those that are bound.
 pub(super) fn listeners(snapshot: &Snapshot, view: &InboundView) -> Vec<Resource> {
-    if view.settings.no_interception {
-        return Vec::new();
-    }
     let maker = Maker {
         snapshot,
         view,
         access_log: access_log::of_traffic(snapshot.mesh()),
     };
-    vec![listener::finish(&maker.listener())]
+    let received = received_ports(snapshot, view);
+    let captures = !view.settings.no_interception;
+    let binds = |port: &ReceivedPort<'_>| port.binds() || (!captures && port.ingress.is_some());
+    let (bound, captured): (Vec<_>, Vec<_>) = received.iter().partition(|port| binds(port));
+    let virtual_inbound = captures.then(|| maker.listener(&captured));
+    virtual_inbound
+        .into_iter()
+        .chain(bound.into_iter().map(|port| maker.bound(port)))
+        .map(|listener| listener::finish(&listener))
+        .collect()
 }
 
 struct Maker<'a> {
@@ -52,27 +62,75 @@ struct Target<'a> {
     /// The names of the chain for HTTP and for bytes.
     names: [String; 2],
     stat_name: String,
-    service: Option<&'a InboundPort>,
+    /// The port that clients mean; 0 where nobody claims it.
+    client_port: u16,
+    /// TLS that the sidecar ends for clients outside of the mesh.
+    own_tls: Option<&'a ServerTlsSettings>,
 }
 
 impl Maker<'_> {
-    fn listener(&self) -> Listener {
+    fn listener(&self, ports: &[&ReceivedPort<'_>]) -> Listener {
         let mesh = self.snapshot.mesh();
         let port = mesh.proxy_inbound_listen_port;
         let mut chains = vec![self.loop_guard(port)];
-        for target in self.unclaimed().into_iter().chain(self.claimed()) {
+        let claimed = ports
+            .iter()
+            .filter(|port| port.protocol != Protocol::Udp)
+            .map(|port| self.claimed_port(port));
+        for target in self.unclaimed(ports).into_iter().chain(claimed) {
             chains.extend(self.chains(&target));
         }
-        let filters = self.listener_filters(&chains);
-        let waits = filters
-            .iter()
-            .any(|filter| filter.name.ends_with("http_inspector"));
+        let mut filters = vec![listener_filter::original_destination()];
+        if self.view.settings.transparent {
+            filters.push(listener_filter::original_source());
+        }
         let mut built = listener::bound(
             names::VIRTUAL_INBOUND.to_owned(),
             super::wildcard(self.view.ip_family),
             port,
             TrafficDirection::Inbound,
         );
+        self.serve(&mut built, chains, filters);
+        if self.view.settings.transparent {
+            built.transparent = flag(true);
+        }
+        if self.view.settings.inbound_exact_balance {
+            built.connection_balance_config = Some(virtual_outbound::exact_balance());
+        }
+        built
+    }
+
+    /// A listener that clients reach without redirection.
+    fn bound(&self, port: &ReceivedPort<'_>) -> Listener {
+        let wildcard = super::wildcard(self.view.ip_family);
+        let own = self.view.own_addresses.first().map(ToString::to_string);
+        let bind = match port.ingress.map(|ingress| ingress.bind.as_str()) {
+            Some(bind) if !bind.is_empty() => bind,
+            _ => own.as_deref().unwrap_or(wildcard),
+        };
+        let target = Target {
+            port: None,
+            ..self.claimed_port(port)
+        };
+        let name = names::listener(bind, port.port);
+        let mut built = listener::bound(name, bind, port.port, TrafficDirection::Inbound);
+        let chains = self.chains(&target);
+        self.serve(&mut built, chains, Vec::new());
+        built
+    }
+
+    /// Puts chains and the inspectors that they need in.
+    fn serve(
+        &self,
+        built: &mut Listener,
+        chains: Vec<FilterChain>,
+        mut filters: Vec<ListenerFilter>,
+    ) {
+        let mesh = self.snapshot.mesh();
+        filters.extend(inspectors(&chains));
+        let waits = filters
+            .iter()
+            .any(|filter| filter.name.ends_with("http_inspector"));
         built.filter_chains = chains;
         built.listener_filters = filters;
         built.continue_on_listener_filters_timeout = true;
@@ -82,13 +140,6 @@ impl Maker<'_> {
             no_limit()
         };
         built.access_log = access_log::of_listener(mesh);
-        if self.view.settings.transparent {
-            built.transparent = flag(true);
-        }
-        if self.view.settings.inbound_exact_balance {
-            built.connection_balance_config = Some(virtual_outbound::exact_balance());
-        }
-        built
     }
 
     /// A connection that was really meant for this port would go round for ever.
@@ -104,14 +155,9 @@ impl Maker<'_> {
         }
     }
 
-    /// Ports that no service claims: all of them, and single ones with a mode of their own.
-    fn unclaimed(&self) -> Vec<Target<'static>> {
-        let claimed: BTreeSet<u16> = self
-            .view
-            .ports
-            .iter()
-            .map(|port| port.target_port)
-            .collect();
+    /// Ports that nobody claims: all of them, and single ones with a mode of their own.
+    fn unclaimed(&self, ports: &[&ReceivedPort<'_>]) -> Vec<Target<'static>> {
+        let claimed: BTreeSet<u16> = ports.iter().map(|port| port.port).collect();
         let modes = &self.view.authentication;
         let own = modes
             .ports
@@ -130,42 +176,32 @@ impl Maker<'_> {
                     names::VIRTUAL_INBOUND.to_owned(),
                 ],
                 stat_name: names::INBOUND_PASSTHROUGH.to_owned(),
-                service: None,
+                client_port: 0,
+                own_tls: None,
             })
             .collect()
     }
 
-    /// Ports of the workload's services; of several services on one port the first counts.
-    fn claimed(&self) -> Vec<Target<'_>> {
-        let mut seen = BTreeSet::new();
-        let mut ports: Vec<&InboundPort> = self
-            .view
-            .ports
-            .iter()
-            .filter(|port| port.port.protocol != Protocol::Udp && seen.insert(port.target_port))
-            .collect();
-        ports.sort_by_key(|port| port.target_port);
-        ports
-            .into_iter()
-            .map(|port| self.claimed_port(port))
-            .collect()
-    }
-
-    fn claimed_port<'a>(&self, port: &'a InboundPort) -> Target<'a> {
-        let bind = super::wildcard(self.view.ip_family);
-        let name = names::listener(bind, port.target_port);
+    fn claimed_port<'a>(&self, port: &ReceivedPort<'a>) -> Target<'a> {
+        let name = port.chain_name(self.view, super::wildcard(self.view.ip_family));
         Target {
-            port: Some(port.target_port),
-            protocol: port.port.protocol,
-            mode: self.view.authentication.of_port(port.target_port),
-            cluster: names::inbound_cluster(port.target_port),
+            port: Some(port.port),
+            protocol: port.protocol,
+            mode: self.view.authentication.of_port(port.port),
+            cluster: names::inbound_cluster(port.port),
             stat_name: format!("inbound_{name}"),
             names: [name.clone(), name],
-            service: Some(port),
+            client_port: port.client_port(),
+            own_tls: port.ingress.and_then(|ingress| ingress.tls.as_ref()),
         }
     }
 
+    /// The chains of a port. TLS of its own takes the place of mutual TLS where that is off.
     fn chains(&self, target: &Target<'_>) -> Vec<FilterChain> {
+        if target.own_tls.is_some() && target.mode == MtlsMode::Disable {
+            let row = mtls_chain::own_tls(target.protocol);
+            return vec![self.chain(target, &row)];
+        }
         mtls_chain::rows(target.mode, target.protocol)
             .iter()
             .map(|row| self.chain(target, row))
@@ -193,8 +229,17 @@ impl Maker<'_> {
                 ..Default::default()
             }),
             filters: vec![filter],
-            transport_socket: row.terminate.then(|| tls_socket(&self.mutual_tls())),
+            transport_socket: row.terminate.then(|| self.terminate(target)),
             ..Default::default()
+        }
+    }
+
+    fn terminate(&self, target: &Target<'_>) -> TransportSocket {
+        match target.own_tls {
+            Some(own) if target.mode == MtlsMode::Disable => {
+                tls_socket(&server_tls::context(own, self.snapshot.mesh()))
+            }
+            _ => tls_socket(&self.mutual_tls()),
         }
     }
 
@@ -210,11 +255,7 @@ impl Maker<'_> {
     }
 
     fn http_to(&self, target: &Target<'_>) -> Filter {
-        let table = routes::table(
-            &target.cluster,
-            target.service.map_or(0, |service| service.port.port),
-            target.protocol,
-        );
+        let table = routes::table(&target.cluster, target.client_port, target.protocol);
         let log = self.access_log.clone();
         http_manager::with_routes(
             Place::Inbound,
@@ -232,24 +273,21 @@ impl Maker<'_> {
             self.access_log.clone(),
         )
     }
+}
 
-    fn listener_filters(&self, chains: &[FilterChain]) -> Vec<ListenerFilter> {
-        let mut filters = vec![listener_filter::original_destination()];
-        if self.view.settings.transparent {
-            filters.push(listener_filter::original_source());
-        }
-        filters.extend(inspector(
-            listener_filter::tls_inspector(),
-            chains,
-            listener::needs_tls_inspection,
-        ));
-        filters.extend(inspector(
-            listener_filter::http_inspector(),
-            chains,
-            listener::needs_http_inspection,
-        ));
-        filters
-    }
+/// The inspectors that the chains need.
+fn inspectors(chains: &[FilterChain]) -> impl Iterator<Item = ListenerFilter> {
+    let tls = inspector(
+        listener_filter::tls_inspector(),
+        chains,
+        listener::needs_tls_inspection,
+    );
+    let http = inspector(
+        listener_filter::http_inspector(),
+        chains,
+        listener::needs_http_inspection,
+    );
+    tls.into_iter().chain(http)
 }
 
 /// The inspector, switched off where no chain needs it; `None` if none does anywhere.

@@ -79,6 +79,11 @@ const DISABLE_AUTO: &[Row] = &[plain(PLAIN_HTTP, true), plain(&[], false)];
 const DISABLE_HTTP: &[Row] = &[plain(&[], true)];
 const DISABLE_BYTES: &[Row] = &[plain(&[], false)];
 
+/// The only row of a port with TLS of its own: the sidecar ends every client's TLS.
+pub(super) fn own_tls(protocol: Protocol) -> Row {
+    mutual(&[], protocol.is_http())
+}
+
 /// The rows for a port.
 pub(super) fn rows(mode: MtlsMode, protocol: Protocol) -> &'static [Row] {
     let choose = |auto, http, bytes| match protocol {

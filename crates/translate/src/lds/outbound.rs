@@ -260,7 +260,13 @@ impl Maker<'_> {
 
     fn build(&self, bind: &str, port: u16, entry: Entry) -> Resource {
         let mut built = listener::redirected(bind, port);
-        listener::more_addresses(&mut built, &entry.more, port);
+        let both = bind == "0.0.0.0" && self.outbound().ip_family.has_v6();
+        let more = if both {
+            &["::".to_owned()]
+        } else {
+            entry.more.as_slice()
+        };
+        listener::more_addresses(&mut built, more, port);
         let settings = &self.outbound().settings;
         let mut chains: Vec<FilterChain> = entry.chains.into_iter().map(Chain::build).collect();
         if let Some((table, protocol)) = entry.http {

@@ -24,6 +24,7 @@ use super::retry;
 use super::route::{EncodedRoute, RouteTemplate, routes};
 use super::scope::{Destinations, RouteOwner, RouteScope};
 use super::virtual_host::{Draft, catch_all, settle_domains, table};
+use crate::cds::resolves_any;
 use crate::lds::destinations::VisibleDestinations;
 use crate::lds::outbound_mode;
 use crate::{Resource, names};
@@ -245,6 +246,16 @@ impl<'a> Maker<'a> {
                     ..Default::default()
                 }),
             ),
+            OutboundTrafficMode::AllowAnyDynamicDns if resolves_any(&self.view.outbound) => {
+                catch_all(
+                    "allow_any_dynamic_dns",
+                    Action::Route(action::to_cluster(
+                        names::DYNAMIC_DNS.to_owned(),
+                        Duration::ZERO,
+                        None,
+                    )),
+                )
+            }
             OutboundTrafficMode::AllowAny | OutboundTrafficMode::AllowAnyDynamicDns => catch_all(
                 "allow_any",
                 Action::Route(action::to_cluster(

@@ -10,17 +10,17 @@ use ferromesh_types::{Labels, Locality, Namespace, Str};
 
 /// What the node says for debug pages and checks.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct NodeFacts {
+pub struct NodeFacts {
     /// `ISTIO_VERSION`.
-    pub(crate) istio_version: Str,
+    pub istio_version: Str,
     /// `FERROMESH_VERSION`.
-    pub(crate) ferromesh_version: Str,
+    pub ferromesh_version: Str,
     /// The build that Envoy names.
-    pub(crate) user_agent: Str,
+    pub user_agent: Str,
 }
 
 /// Reads a node.
-pub(crate) fn proxy_of(node: &Node) -> Result<(Proxy, NodeFacts), ProxyIdError> {
+pub fn proxy_of(node: &Node) -> Result<(Proxy, NodeFacts), ProxyIdError> {
     let metadata = Metadata(node.metadata.as_ref());
     let mut proxy = Proxy::from_id(&node.id)?;
     let others = metadata.text("INSTANCE_IPS").unwrap_or_default();

@@ -1,0 +1,250 @@
+//! Where a call goes, and under which policy.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use ferromesh_proxy::compiled::{Cluster, Discovery, TcpProxy, UpstreamTransport};
+use ferromesh_route::request::PlainRequest;
+use ferromesh_route::{ClusterChoice, Forward, RetryPolicy};
+use ferromesh_types::Str;
+
+use crate::call::Call;
+use crate::plane::Plane;
+use crate::walk::{End, Stage, Walk};
+
+/// Where a call goes.
+#[derive(Clone, Debug)]
+pub struct Forwarding {
+    /// The clusters with their shares.
+    pub shares: Vec<Share>,
+    /// The cluster that the call's own random number draws.
+    pub drawn: Str,
+    /// From the complete request to the complete response; `None` is without limit.
+    pub timeout: Option<Duration>,
+    /// Without a byte; `None` is without limit or the listener's own.
+    pub idle: Option<Duration>,
+    /// Retries.
+    pub retries: Option<Retrying>,
+    /// The path that is sent; empty for bytes.
+    pub path: String,
+    /// The authority that is sent; empty for bytes.
+    pub authority: String,
+    /// How many keys decide about consistent hashing.
+    pub hash_keys: usize,
+}
+
+/// How failed tries are repeated.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Retrying {
+    /// How often after the first try.
+    pub retries: u32,
+    /// How long one try may take.
+    pub per_try: Option<Duration>,
+    /// The conditions.
+    pub on: ferromesh_route::RetryOn,
+    /// Statuses that are retried.
+    pub status_codes: Vec<u16>,
+}
+
+/// One cluster with its share.
+#[derive(Clone, Debug)]
+pub struct Share {
+    /// Its weight among the others'.
+    pub weight: u32,
+    /// The cluster.
+    pub target: Target,
+}
+
+/// A cluster as the destination of a call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Target {
+    /// Its name.
+    pub cluster: Str,
+    /// Whether there is such a cluster.
+    pub exists: bool,
+    /// Its endpoints, in order.
+    pub endpoints: Vec<TargetEndpoint>,
+}
+
+/// One endpoint of a cluster.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct TargetEndpoint {
+    /// 0 is tried first.
+    pub priority: u32,
+    /// Address and port, or name and port before resolution.
+    pub address: String,
+    /// Its weight.
+    pub weight: u32,
+    /// How it is spoken to.
+    pub tls: UpstreamTlsMode,
+}
+
+/// How an endpoint is spoken to.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum UpstreamTlsMode {
+    /// In plaintext.
+    Plaintext,
+    /// With TLS.
+    Tls {
+        /// The secret with our own certificate; empty shows none.
+        identity: Str,
+        /// The server name; empty sends none, or the request's authority.
+        server_name: Str,
+    },
+}
+
+/// Follows a TCP proxy.
+pub(crate) fn bytes(plane: &Plane, proxy: &TcpProxy, call: &Call, walk: &mut Walk) -> End {
+    let drawn = proxy.cluster.choose(&call.request, call.random);
+    let drawn = Str::from(drawn.name.as_ref());
+    let forwarding = Forwarding {
+        shares: shares(plane, &proxy.cluster, &drawn, call),
+        drawn,
+        timeout: None,
+        idle: proxy.idle_timeout,
+        retries: None,
+        path: String::new(),
+        authority: String::new(),
+        hash_keys: usize::from(proxy.hash_source_ip),
+    };
+    arrive(forwarding, walk)
+}
+
+/// Follows a route.
+pub(crate) fn request(
+    plane: &Plane,
+    (how, retry, matched): (&Forward, Option<&RetryPolicy>, usize),
+    request: &PlainRequest,
+    call: &Call,
+    walk: &mut Walk,
+) -> End {
+    let drawn = how.cluster.choose(request, call.random);
+    let weighted_host = drawn
+        .weighted
+        .and_then(|weighted| weighted.host_rewrite.clone());
+    let drawn = Str::from(drawn.name.as_ref());
+    let path = match &how.path_rewrite {
+        Some(rewrite) => rewrite.apply(&request.path, matched),
+        None => request.path.clone(),
+    };
+    let rewritten = how
+        .host_rewrite
+        .as_ref()
+        .and_then(|rewrite| rewrite.apply(request, None));
+    let forwarding = Forwarding {
+        shares: shares(plane, &how.cluster, &drawn, call),
+        drawn,
+        timeout: how.timeouts.request,
+        idle: how.timeouts.idle.flatten(),
+        retries: retry.map(|policy| Retrying {
+            retries: policy.retries,
+            per_try: policy.per_try_timeout,
+            on: policy.on,
+            status_codes: policy.status_codes.clone(),
+        }),
+        path,
+        authority: weighted_host
+            .map(|host| host.to_string())
+            .or(rewritten)
+            .unwrap_or_else(|| request.authority.clone()),
+        hash_keys: how.hash_policies.len(),
+    };
+    arrive(forwarding, walk)
+}
+
+fn arrive(forwarding: Forwarding, walk: &mut Walk) -> End {
+    let because = match forwarding.shares.as_slice() {
+        [_] => "the route names it".to_owned(),
+        several => {
+            let all: Vec<String> = several
+                .iter()
+                .map(|share| format!("{} × {}", share.weight, share.target.cluster))
+                .collect();
+            format!("drawn of {}", all.join(", "))
+        }
+    };
+    walk.step(Stage::Cluster, &forwarding.drawn, because);
+    let policy = format!("{forwarding:?}");
+    walk.step(Stage::Policy, "", policy);
+    End::Forwarded(Box::new(forwarding))
+}
+
+fn shares(plane: &Plane, choice: &ClusterChoice, drawn: &Str, call: &Call) -> Vec<Share> {
+    let share = |name: &Str, weight| Share {
+        weight,
+        target: target(plane, name, call),
+    };
+    match choice {
+        ClusterChoice::Weighted(clusters) => clusters
+            .clusters()
+            .iter()
+            .map(|each| share(&each.name, each.weight))
+            .collect(),
+        ClusterChoice::Named(_) | ClusterChoice::FromHeader(_) => vec![share(drawn, 1)],
+    }
+}
+
+fn target(plane: &Plane, name: &Str, call: &Call) -> Target {
+    let Some(cluster) = plane.cluster(name) else {
+        return Target {
+            cluster: name.clone(),
+            exists: false,
+            endpoints: Vec::new(),
+        };
+    };
+    let mut endpoints = endpoints(cluster, call);
+    endpoints.sort();
+    Target {
+        cluster: name.clone(),
+        exists: true,
+        endpoints,
+    }
+}
+
+fn endpoints(cluster: &Arc<Cluster>, call: &Call) -> Vec<TargetEndpoint> {
+    match &cluster.discovery {
+        Discovery::OriginalDestination { .. } => {
+            let endpoint = cluster.original_destination(call.destination);
+            vec![TargetEndpoint {
+                priority: 0,
+                address: endpoint.address.to_string(),
+                weight: 1,
+                tls: tls_mode(&endpoint.transport),
+            }]
+        }
+        Discovery::StrictDns(dns) | Discovery::LogicalDns(dns) => dns
+            .hosts
+            .iter()
+            .map(|host| TargetEndpoint {
+                priority: host.priority,
+                address: format!("{}:{}", host.host, host.port),
+                weight: host.weight,
+                tls: tls_mode(cluster.transports.find(&host.match_metadata)),
+            })
+            .collect(),
+        Discovery::Eds { .. } | Discovery::Static => cluster
+            .endpoints
+            .current()
+            .endpoints()
+            .map(|endpoint| TargetEndpoint {
+                priority: endpoint.priority,
+                address: endpoint.address.to_string(),
+                weight: endpoint.weight,
+                tls: tls_mode(&endpoint.transport),
+            })
+            .collect(),
+    }
+}
+
+fn tls_mode(transport: &UpstreamTransport) -> UpstreamTlsMode {
+    match transport {
+        UpstreamTransport::Raw => UpstreamTlsMode::Plaintext,
+        UpstreamTransport::Tls(tls) => {
+            let settings = tls.client.settings();
+            UpstreamTlsMode::Tls {
+                identity: settings.identity.clone().unwrap_or_default(),
+                server_name: settings.sni.clone().unwrap_or_default(),
+            }
+        }
+    }
+}
