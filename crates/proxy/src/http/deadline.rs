@@ -1,13 +1,9 @@
 //! The deadlines of one exchange behind one timer.
-//!
-//! The timer is armed for the earliest deadline and only ever moved when a deadline comes closer;
-//! one that moves away is noticed when the timer fires.
 
-use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use tokio::time::Sleep;
+use crate::worker::Timer;
 
 /// Which time is over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,10 +30,20 @@ pub(super) struct Deadlines {
     pub(super) upload: Option<Instant>,
     pub(super) stream: Option<Instant>,
     idle: Option<(Duration, Instant)>,
-    timer: Option<Pin<Box<Sleep>>>,
+    timer: Timer,
 }
 
 impl Deadlines {
+    /// Takes over the timer of an earlier exchange of the same task.
+    pub(super) fn reuse(&mut self, timer: Timer) {
+        self.timer = timer;
+    }
+
+    /// The timer, for the next exchange.
+    pub(super) fn into_timer(self) -> Timer {
+        self.timer
+    }
+
     /// Nothing may be still for longer than `limit`, from now on.
     pub(super) fn set_idle(&mut self, limit: Option<Duration>, now: Instant) {
         self.idle = limit.map(|limit| (limit, now));
@@ -60,24 +66,9 @@ impl Deadlines {
 
     /// Ready when one of them is over.
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Expired> {
-        loop {
-            let Some((expired, due)) = self.earliest() else {
-                return Poll::Pending;
-            };
-            let due = tokio::time::Instant::from_std(due);
-            let timer = self
-                .timer
-                .get_or_insert_with(|| Box::pin(tokio::time::sleep_until(due)));
-            if due < timer.deadline() {
-                timer.as_mut().reset(due);
-            }
-            if timer.as_mut().poll(cx).is_pending() {
-                return Poll::Pending;
-            }
-            if due <= tokio::time::Instant::now() {
-                return Poll::Ready(expired);
-            }
-            timer.as_mut().reset(due);
+        match self.earliest() {
+            Some((expired, due)) => self.timer.poll_until(cx, due).map(|()| expired),
+            None => Poll::Pending,
         }
     }
 

@@ -7,7 +7,7 @@ use ferromesh_http::http1::Connection;
 use ferromesh_http::http2::ServerStream;
 use ferromesh_http::{Frame, Framing, Headers, ResponseHead, Version};
 
-use crate::worker::Transport;
+use crate::worker::{Timer, Transport};
 
 /// Answer bytes that wait for a slow client before the endpoint is held back: enough to fill the
 /// socket's own buffer again after a wake, little enough to hold for every connection.
@@ -35,9 +35,26 @@ pub(crate) struct Http1Side {
     pub(crate) trailers: bool,
     /// The version of the request.
     pub(crate) version: Version,
+    /// For the deadlines of one exchange after the other, and for the waits between them.
+    pub(crate) timer: Timer,
 }
 
 impl Downstream<'_> {
+    /// The connection's timer, where it has one.
+    pub(super) fn take_timer(&mut self) -> Timer {
+        match self {
+            Self::Http1(side) => std::mem::take(&mut side.timer),
+            Self::Http2(_) => Timer::default(),
+        }
+    }
+
+    /// Keeps the timer for the next exchange on the connection.
+    pub(super) fn keep_timer(&mut self, timer: Timer) {
+        if let Self::Http1(side) = self {
+            side.timer = timer;
+        }
+    }
+
     pub(crate) fn is_http2(&self) -> bool {
         matches!(self, Self::Http2(_))
     }

@@ -54,10 +54,10 @@ impl Exchange<'_> {
         if !self.manager.router.suppress_envoy_headers
             && let Some(limit) = limit
         {
-            let millis = limit.as_millis().to_string();
-            self.head
-                .headers
-                .set("x-envoy-expected-rq-timeout-ms", millis);
+            let mut digits = itoa::Buffer::new();
+            let millis = digits.format(limit.as_millis());
+            let headers = &mut self.head.headers;
+            headers.set("x-envoy-expected-rq-timeout-ms", millis);
         }
     }
 

@@ -27,7 +27,6 @@ pub(super) struct Exchange<'w> {
     pub(super) head: RequestHead,
     pub(super) grpc: bool,
     pub(super) started: Instant,
-    pub(super) wall: SystemTime,
     pub(super) client: SocketAddr,
     pub(super) virtual_host: Option<Arc<VirtualHost>>,
     pub(super) route: Option<Arc<Route>>,
@@ -70,6 +69,11 @@ pub(super) enum End {
 }
 
 impl Exchange<'_> {
+    /// When the exchange began, by the wall clock; read only for who asks.
+    pub(super) fn wall(&self) -> SystemTime {
+        SystemTime::now() - self.started.elapsed()
+    }
+
     /// Remembers why the exchange went as it did.
     pub(super) fn explain(&mut self, flags: ResponseFlags, details: impl Into<Cow<'static, str>>) {
         self.outcome.flags.insert(flags);

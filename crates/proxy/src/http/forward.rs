@@ -67,6 +67,7 @@ impl Exchange<'_> {
             body.forget();
         }
         let mut deadlines = self.deadlines(forward, body);
+        deadlines.reuse(downstream.take_timer());
         let hash = self.hash(forward, &cluster);
         self.edit_request(
             forward,
@@ -98,6 +99,7 @@ impl Exchange<'_> {
             self.try_endpoints(&mut target, &mut ends).await
         };
         cluster.stats.upstream_rq_active().dec();
+        downstream.keep_timer(deadlines.into_timer());
         end
     }
 
@@ -185,13 +187,22 @@ impl Exchange<'_> {
             retries,
             ..
         } = target;
-        let now = Instant::now();
+        // The first try follows upon the request's head without a wait in most exchanges: what the
+        // clock has moved on since then is not worth reading it.
+        let at_once = self.outcome.attempts == 0 && self.manager.filters.is_empty();
+        let now = if at_once {
+            self.started
+        } else {
+            Instant::now()
+        };
         self.outcome.attempts += 1;
         self.outcome.tried = Some(now);
         self.outcome.endpoint = Some(Arc::clone(endpoint));
         cluster.stats.upstream_rq_total().inc();
-        retries.previous.push(endpoint.address.clone());
-        retries.previous_priorities.push(endpoint.priority);
+        if retries.has_policy() {
+            retries.previous.push(endpoint.address.clone());
+            retries.previous_priorities.push(endpoint.priority);
+        }
         ends.deadlines.per_try = retries.per_try_timeout().map(|limit| now + limit);
         let count = self.virtual_host.as_ref();
         if count.is_some_and(|host| host.request_attempt_count) {

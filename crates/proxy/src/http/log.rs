@@ -44,7 +44,7 @@ impl Exchange<'_> {
         let endpoint = outcome.endpoint.as_ref();
         let cluster = self.cluster.as_ref();
         LogRecord {
-            start: Some(self.wall),
+            start: Some(self.wall()),
             request: Some(request),
             protocol: self.head.version.as_str(),
             status_details: &outcome.details,

@@ -52,7 +52,9 @@ impl Exchange<'_> {
             _ => head.headers.set("server", server.as_str()),
         }
         if !head.headers.contains("date") {
-            head.headers.append("date", self.worker.date());
+            let now = self.outcome.answered.unwrap_or(self.started);
+            self.worker
+                .with_date(now, |date| head.headers.append("date", date));
         }
         if !self.manager.via.is_empty() {
             head.headers.append("via", self.manager.via.as_str());

@@ -78,6 +78,11 @@ impl Retries {
         }
     }
 
+    /// Whether a policy may ask where the tries went.
+    pub(super) fn has_policy(&self) -> bool {
+        self.policy.is_some()
+    }
+
     /// Whether another try may come, so that the body has to be kept.
     pub(super) fn is_possible(&self) -> bool {
         self.policy

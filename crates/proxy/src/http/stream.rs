@@ -5,7 +5,7 @@
 
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::{Instant, SystemTime};
+use std::time::Instant;
 
 use ferromesh_http::{Framing, Method, RequestHead};
 use ferromesh_route::action::DirectResponse;
@@ -44,7 +44,8 @@ pub(crate) async fn run(
     let tunnel = head.method == Method::CONNECT || head.protocol().is_some();
     let framing = if tunnel { Framing::None } else { framing };
     let limit = connection.listener.buffer_limit as usize;
-    let mut body = RequestBody::new(framing, limit);
+    let started = Instant::now();
+    let mut body = RequestBody::new(framing, limit, started);
     let mut exchange = Exchange {
         worker,
         connection,
@@ -52,8 +53,7 @@ pub(crate) async fn run(
         config: worker.config.current(),
         grpc: is_grpc(&head),
         head,
-        started: Instant::now(),
-        wall: SystemTime::now(),
+        started,
         client: connection.peer,
         virtual_host: None,
         route: None,

@@ -31,12 +31,12 @@ pub(super) struct RequestBody {
 }
 
 impl RequestBody {
-    /// A body of which at most `limit` bytes are kept.
-    pub(super) fn new(framing: Framing, limit: usize) -> Self {
+    /// A body of which at most `limit` bytes are kept; its head came `now`.
+    pub(super) fn new(framing: Framing, limit: usize, now: Instant) -> Self {
         Self {
             framing,
             received: 0,
-            completed: framing.is_empty().then(Instant::now),
+            completed: framing.is_empty().then_some(now),
             trailers: None,
             kept: Vec::new(),
             kept_bytes: 0,

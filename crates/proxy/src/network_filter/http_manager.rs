@@ -14,15 +14,16 @@ use ferromesh_http::http2::{self, ServerStream, Settings};
 use ferromesh_http::{Framing, RequestHead, ResponseHead, Version};
 use tokio::io::AsyncReadExt;
 
+use super::patience::{Over, Patience};
 use crate::access_log::{LogRecord, log_all};
 use crate::compiled::{Codec, HttpManager, OverloadAction};
 use crate::http::{Downstream, Http1Side, refuse_head, run};
 use crate::listener::{Connection, HttpKind, inspect_http};
-use crate::worker::{Transport, Worker};
+use crate::worker::{Timer, Transport, Worker};
 
 /// How long an idle connection stays open while its listener drains: a request that is on its way
 /// still finds it.
-const DRAIN_GRACE: Duration = Duration::from_secs(1);
+pub(super) const DRAIN_GRACE: Duration = Duration::from_secs(1);
 
 /// Serves the connection to its end.
 pub(crate) async fn http_manager(
@@ -141,10 +142,14 @@ async fn serve_http1(
         close: false,
         trailers: manager.http1.enable_trailers,
         version: Version::Http11,
+        timer: Timer::default(),
     };
     let mut served = 0_u32;
     let opened = Instant::now();
-    while let Some(request) = next_request(connection, manager, worker, &mut side).await {
+    let mut patience = Patience::new(connection, manager.timeouts.idle, opened);
+    while let Some(request) =
+        next_request(connection, manager, worker, &mut side, &mut patience).await
+    {
         served += 1;
         let spent = manager
             .max_requests_per_connection
@@ -179,13 +184,14 @@ async fn next_request(
     manager: &HttpManager,
     worker: &Worker,
     side: &mut Http1Side,
+    patience: &mut Patience<'_>,
 ) -> Option<IncomingRequest> {
     let result = {
         // Most often the request is there already, or comes before anything else has to be armed.
         let at_once = poll_fn(|cx| Poll::Ready(side.connection.poll_request(cx))).await;
         match at_once {
             Poll::Ready(result) => Some(result),
-            Poll::Pending => wait_for_request(connection, manager, side).await,
+            Poll::Pending => wait_for_request(manager, side, patience).await,
         }
     };
     match result {
@@ -213,7 +219,7 @@ async fn refuse(
     let reply = refuse_head(error);
     let mut head = ResponseHead::new(reply.status);
     head.headers.append("content-type", "text/plain");
-    head.headers.append("date", worker.date());
+    worker.with_date(Instant::now(), |date| head.headers.append("date", date));
     head.headers.append("server", manager.server_name.as_str());
     let record = LogRecord {
         start: Some(SystemTime::now()),
@@ -243,16 +249,14 @@ async fn refuse(
 type Incoming = Result<Option<IncomingRequest>, ConnectionError>;
 
 async fn wait_for_request(
-    connection: &Connection,
     manager: &HttpManager,
     side: &mut Http1Side,
+    patience: &mut Patience<'_>,
 ) -> Option<Incoming> {
-    let idle = manager.timeouts.idle;
     side.connection.release_buffers();
-    let begun = Instant::now();
-    let mut closing = pin!(drained_or_idle(connection, idle));
+    patience.begin();
     let mut head_due: Option<std::pin::Pin<Box<tokio::time::Sleep>>> = None;
-    let result = poll_fn(|cx| {
+    poll_fn(|cx| {
         if let Poll::Ready(result) = side.connection.poll_request(cx) {
             return Poll::Ready(Some(result));
         }
@@ -266,13 +270,14 @@ async fn wait_for_request(
                 return Poll::Ready(Some(Err(ConnectionError::Head(HeadError::TooSlow))));
             }
         }
-        closing.as_mut().poll(cx).map(|()| None)
+        patience.poll(cx, &mut side.timer).map(|over| {
+            if over == Over::Idle {
+                manager.stats.downstream_cx_idle_timeout().inc();
+            }
+            None
+        })
     })
-    .await;
-    if result.is_none() && idle.is_some_and(|limit| begun.elapsed() >= limit) {
-        manager.stats.downstream_cx_idle_timeout().inc();
-    }
-    result
+    .await
 }
 
 /// Ends the sending first and reads on for a moment: closing at once, with bytes unread, would

@@ -2,6 +2,7 @@
 
 mod direct_response;
 mod http_manager;
+mod patience;
 mod tcp_proxy;
 
 pub(crate) use direct_response::direct_response;

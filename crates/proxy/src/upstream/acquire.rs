@@ -96,7 +96,7 @@ pub(crate) async fn acquire(
         .pool(key(cluster, endpoint, wanted), cluster, endpoint);
     if matches!(wanted.speak, Speak::Http1) {
         if let Some(idle) = pool.take_idle() {
-            return Ok(Acquired::Http1(Box::new(idle)));
+            return Ok(Acquired::Http1(idle));
         }
     } else if let Some(acquired) = take_kept(&pool).await {
         return Ok(acquired);
@@ -112,7 +112,7 @@ async fn take_kept(pool: &Rc<Pool>) -> Option<Acquired> {
             return Some(Acquired::Http2(reservation));
         }
     }
-    pool.take_idle().map(|idle| Acquired::Http1(Box::new(idle)))
+    pool.take_idle().map(Acquired::Http1)
 }
 
 async fn wait_or_connect(pool: &Rc<Pool>, wanted: &Wanted<'_>) -> Result<Acquired, AcquireError> {

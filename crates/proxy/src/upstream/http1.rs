@@ -1,5 +1,6 @@
 //! An HTTP/1.1 connection to an endpoint, lent to one exchange at a time.
 
+use std::io;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
@@ -14,7 +15,7 @@ use super::pool::Pool;
 use crate::compiled::ConnectionLimits;
 use crate::worker::Transport;
 
-/// A connection in use.
+/// A connection to an endpoint: in use, or waiting in its pool for its next exchange.
 #[derive(Debug)]
 pub(crate) struct Http1Upstream {
     /// The codec on its socket.
@@ -26,28 +27,19 @@ pub(crate) struct Http1Upstream {
     /// Whether it carried a request before: then it may have died unnoticed.
     pub(crate) reused: bool,
     requests: u32,
-    link: Link,
-    open: OpenGuard,
-}
-
-/// A connection that waits for its next exchange.
-#[derive(Debug)]
-pub(super) struct IdleHttp1 {
-    connection: Connection<Transport>,
-    local: Option<SocketAddr>,
-    peer_uri: Option<Str>,
-    requests: u32,
     since: Instant,
     link: Link,
+    /// While it is in use.
+    lent: Option<LentGuard>,
 }
 
-/// Counts the connection in its pool; who waits for room is told when it closes.
+/// Counts the connection as lent; who waits for room is told when it is back or closed.
 #[derive(Debug)]
-struct OpenGuard {
+struct LentGuard {
     pool: Rc<Pool>,
 }
 
-impl OpenGuard {
+impl LentGuard {
     fn new(pool: &Rc<Pool>) -> Self {
         pool.open.set(pool.open.get() + 1);
         Self {
@@ -56,7 +48,7 @@ impl OpenGuard {
     }
 }
 
-impl Drop for OpenGuard {
+impl Drop for LentGuard {
     fn drop(&mut self) {
         self.pool.open.set(self.pool.open.get() - 1);
         self.pool.changed.notify_one();
@@ -72,20 +64,27 @@ impl Http1Upstream {
             peer_uri: connected.peer_uri,
             reused: false,
             requests: 0,
+            since: Instant::now(),
             link: connected.guard,
-            open: OpenGuard::new(pool),
+            lent: Some(LentGuard::new(pool)),
         }
     }
 
     /// Gives the connection back after a complete exchange that leaves it usable.
-    pub(crate) fn release(mut self) {
-        let pool = Rc::clone(&self.open.pool);
+    pub(crate) fn release(mut self: Box<Self>) {
+        let Some(lent) = self.lent.take() else {
+            return;
+        };
+        let pool = Rc::clone(&lent.pool);
         let limits = &pool.cluster.connections;
-        let requests = self.requests + 1;
-        let spent = limits.max_requests.is_some_and(|most| requests >= most);
+        self.requests += 1;
+        self.since = Instant::now();
+        let spent = limits
+            .max_requests
+            .is_some_and(|most| self.requests >= most);
         let old = limits
             .max_duration
-            .is_some_and(|most| self.link.opened().elapsed() >= most);
+            .is_some_and(|most| self.since.saturating_duration_since(self.link.opened()) >= most);
         if spent {
             pool.cluster.stats.upstream_cx_max_requests().inc();
         }
@@ -93,33 +92,19 @@ impl Http1Upstream {
             return;
         }
         self.connection.release_buffers();
-        let idle = IdleHttp1 {
-            connection: self.connection,
-            local: self.local,
-            peer_uri: self.peer_uri,
-            requests,
-            since: Instant::now(),
-            link: self.link,
-        };
-        // The guard is dropped after the connection is back, so that who waits finds it.
-        pool.give_back(idle);
+        self.reused = true;
+        pool.give_back(self);
+        // Only now that the connection is back, so that who waits finds it.
+        drop(lent);
     }
-}
 
-impl IdleHttp1 {
-    pub(super) fn into_use(mut self, pool: &Rc<Pool>) -> Option<Http1Upstream> {
+    /// Takes it out of the pool; `None` when it has died there.
+    pub(super) fn into_use(mut self: Box<Self>, pool: &Rc<Pool>) -> Option<Box<Self>> {
         if !self.is_alive() {
             return None;
         }
-        Some(Http1Upstream {
-            connection: self.connection,
-            local: self.local,
-            peer_uri: self.peer_uri,
-            reused: true,
-            requests: self.requests,
-            link: self.link,
-            open: OpenGuard::new(pool),
-        })
+        self.lent = Some(LentGuard::new(pool));
+        Some(self)
     }
 
     pub(super) fn is_good(&mut self, now: Instant, limits: &ConnectionLimits) -> bool {
@@ -132,6 +117,12 @@ impl IdleHttp1 {
 
     /// Nothing may arrive on an idle connection: bytes or an end mean that it is of no use.
     fn is_alive(&mut self) -> bool {
+        if let Transport::Plain(stream) = self.connection.io() {
+            // Costs no system call as long as the reactor has seen nothing.
+            let nothing = stream.try_read(&mut [0; 1]);
+            return nothing.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock);
+        }
+        // TLS may have to read tickets and key updates, which are no data.
         let mut cx = Context::from_waker(Waker::noop());
         matches!(self.connection.poll_fill(&mut cx), Poll::Pending)
     }

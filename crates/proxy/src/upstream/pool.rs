@@ -13,7 +13,7 @@ use std::time::Instant;
 
 use tokio::sync::Notify;
 
-use super::http1::{Http1Upstream, IdleHttp1};
+use super::http1::Http1Upstream;
 use super::http2::Http2Connection;
 use crate::cluster::{Availability, Endpoint, EndpointSet};
 use crate::compiled::{Cluster, Config};
@@ -32,7 +32,7 @@ pub(super) struct PoolKey {
 /// All pools of a worker.
 #[derive(Debug, Default)]
 pub(crate) struct Pools {
-    pools: RefCell<HashMap<PoolKey, Rc<Pool>>>,
+    pools: RefCell<HashMap<PoolKey, Rc<Pool>, foldhash::fast::RandomState>>,
     /// The endpoint sets that the last sweep saw, by cluster.
     swept: RefCell<HashMap<usize, Arc<EndpointSet>>>,
 }
@@ -42,11 +42,13 @@ pub(crate) struct Pools {
 pub(crate) struct Pool {
     pub(super) cluster: Arc<Cluster>,
     pub(super) endpoint: Arc<Endpoint>,
-    idle: RefCell<Vec<IdleHttp1>>,
+    // Boxed: a connection in use is, too, and is too large to be moved about.
+    #[allow(clippy::vec_box)]
+    idle: RefCell<Vec<Box<Http1Upstream>>>,
     http2: RefCell<Vec<Rc<Http2Connection>>>,
     /// A connection that may turn out to be HTTP/2 is being made; others wait for it.
     pub(super) connecting: Cell<bool>,
-    /// HTTP/1.1 connections, lent ones included.
+    /// HTTP/1.1 connections that are lent.
     pub(super) open: Cell<u32>,
     closed: Cell<bool>,
     /// Something came back or was made.
@@ -147,7 +149,7 @@ fn endpoint_places(set: &EndpointSet, close_unhealthy: bool) -> HashSet<usize> {
 
 impl Pool {
     /// Takes an HTTP/1.1 connection that is still good.
-    pub(super) fn take_idle(self: &Rc<Self>) -> Option<Http1Upstream> {
+    pub(super) fn take_idle(self: &Rc<Self>) -> Option<Box<Http1Upstream>> {
         loop {
             let idle = self.idle.borrow_mut().pop()?;
             if let Some(connection) = idle.into_use(self) {
@@ -157,7 +159,7 @@ impl Pool {
     }
 
     /// Takes a connection back, unless the pool is closed.
-    pub(super) fn give_back(&self, connection: IdleHttp1) {
+    pub(super) fn give_back(&self, connection: Box<Http1Upstream>) {
         if !self.closed.get() {
             self.idle.borrow_mut().push(connection);
             self.changed.notify_one();
@@ -192,7 +194,10 @@ impl Pool {
     }
 
     fn is_empty(&self) -> bool {
-        self.open.get() == 0 && !self.connecting.get() && self.http2.borrow().is_empty()
+        self.open.get() == 0
+            && !self.connecting.get()
+            && self.idle.borrow().is_empty()
+            && self.http2.borrow().is_empty()
     }
 
     fn close(&self) {

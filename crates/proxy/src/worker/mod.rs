@@ -9,6 +9,7 @@ mod gate;
 mod overload;
 mod shard;
 mod sockets;
+mod timer;
 mod transport;
 
 use std::net::SocketAddr;
@@ -28,6 +29,7 @@ pub(crate) use gate::Gate;
 pub(crate) use overload::Overload;
 pub(crate) use shard::Worker;
 pub use sockets::SocketState;
+pub(crate) use timer::Timer;
 pub(crate) use transport::Transport;
 
 use crate::compiled::Config;

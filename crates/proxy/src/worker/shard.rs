@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use ferromesh_net::Listener as Socket;
 use ferromesh_runtime::Published;
@@ -25,6 +25,8 @@ use crate::upstream::Pools;
 /// How often idle upstream connections are looked over: a second is coarse enough to cost nothing
 /// and fine enough for idle times that are configured in seconds.
 const SWEEP: Duration = Duration::from_secs(1);
+/// How long a formatted date can be right.
+const SECOND: Duration = Duration::from_secs(1);
 
 /// What the control side tells a worker.
 #[derive(Debug)]
@@ -68,7 +70,8 @@ pub(crate) struct Worker {
     next_connection: Cell<u64>,
     active: Cell<usize>,
     idle: Notify,
-    date: RefCell<(u64, String)>,
+    /// The formatted date, and until when it is right.
+    date: RefCell<(Option<Instant>, String)>,
     panics: Arc<AtomicU64>,
 }
 
@@ -119,17 +122,17 @@ impl Worker {
         Rc::clone(gate)
     }
 
-    /// The current time as the `date` header writes it; formatted once per second.
-    pub(crate) fn date(&self) -> String {
-        let now = SystemTime::now();
-        let second = now
-            .duration_since(SystemTime::UNIX_EPOCH)
-            .map_or(0, |since| since.as_secs());
+    /// Calls `put` with the current time as the `date` header writes it; formatted once per second.
+    pub(crate) fn with_date(&self, now: Instant, put: impl FnOnce(&str)) {
         let mut date = self.date.borrow_mut();
-        if date.0 != second || date.1.is_empty() {
-            *date = (second, httpdate::fmt_http_date(now));
+        if date.0.is_none_or(|until| now >= until) {
+            let wall = SystemTime::now();
+            let since = wall.duration_since(SystemTime::UNIX_EPOCH);
+            let past = since.map_or(0, |since| since.subsec_nanos());
+            let left = SECOND.saturating_sub(Duration::from_nanos(u64::from(past)));
+            *date = (Some(now + left), httpdate::fmt_http_date(wall));
         }
-        date.1.clone()
+        put(&date.1);
     }
 
     /// Runs the handling of a connection as a task of this worker. A panic ends that connection
