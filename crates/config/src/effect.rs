@@ -31,18 +31,8 @@ pub const WITHOUT_EFFECT: &[(Kind, &str, Reach)] = &[
     (Kind::DestinationRule, "spec.trafficPolicy.tunnel", Nowhere),
     (
         Kind::DestinationRule,
-        "spec.trafficPolicy.proxyProtocol",
-        StockEnvoy,
-    ),
-    (
-        Kind::DestinationRule,
         "spec.subsets[].trafficPolicy.tunnel",
         Nowhere,
-    ),
-    (
-        Kind::DestinationRule,
-        "spec.subsets[].trafficPolicy.proxyProtocol",
-        StockEnvoy,
     ),
     (Kind::Gateway, "spec.servers[].defaultEndpoint", Nowhere),
     (

@@ -22,7 +22,10 @@ pub use handover::{HandoverError, HandoverPoint, Inheritance, Successor};
 pub use listen::{ListenError, ListenSettings, Listener};
 pub use namespace::{NamespaceError, enter_network_namespace};
 pub use original_dst::original_destination;
-pub use proxy_protocol::{ProxyHeader, parse_proxy_header};
+pub use proxy_protocol::{
+    ProxyAddresses, ProxyHeader, ProxyVersion, parse_proxy_header, proxy_header,
+    proxy_header_version,
+};
 pub use relay::{RelayCounters, RelayEnd, Side, relay};
 pub use rewind::Rewind;
 pub use shelf::SocketShelf;

@@ -1,12 +1,25 @@
 //! The header of the PROXY protocol, versions 1 and 2 (haproxy.org, `proxy-protocol.txt`).
 //!
-//! In: the first bytes of a connection. Out: whose connection it is. Sans-I/O; nothing is consumed.
+//! In: the first bytes of a connection. Out: whose connection it is, and the other way round.
+//! Sans-I/O; nothing is consumed.
 
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 
 const V2_SIGNATURE: &[u8; 12] = b"\r\n\r\n\0\r\nQUIT\n";
 /// Longest line of version 1, CRLF included.
 const V1_LONGEST: usize = 107;
+
+/// Versions of the protocol.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ProxyVersion {
+    /// A line of text.
+    V1,
+    /// Binary.
+    V2,
+}
+
+/// Source and destination of a connection.
+pub type ProxyAddresses = (SocketAddr, SocketAddr);
 
 /// The verdict on the first bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,10 +32,12 @@ pub enum ProxyHeader {
     Invalid,
     /// A header.
     Present {
+        /// Which version it is.
+        version: ProxyVersion,
         /// How many bytes it takes.
         length: usize,
-        /// Source and destination; `None` when the connection is the sender's own.
-        addresses: Option<(SocketAddr, SocketAddr)>,
+        /// `None` when the connection is the sender's own.
+        addresses: Option<ProxyAddresses>,
     },
 }
 
@@ -35,6 +50,66 @@ pub fn parse_proxy_header(bytes: &[u8]) -> ProxyHeader {
         return version1(bytes);
     }
     ProxyHeader::Absent
+}
+
+/// Which version's header the bytes begin with, or may turn out to begin with.
+pub fn proxy_header_version(bytes: &[u8]) -> Option<ProxyVersion> {
+    if begins_like(bytes, V2_SIGNATURE) {
+        Some(ProxyVersion::V2)
+    } else if begins_like(bytes, b"PROXY ") {
+        Some(ProxyVersion::V1)
+    } else {
+        None
+    }
+}
+
+/// The header for a connection between `addresses`; `None` when it is our own. Addresses of two
+/// families cannot be written and count as our own.
+pub fn proxy_header(version: ProxyVersion, addresses: Option<ProxyAddresses>) -> Vec<u8> {
+    match (version, addresses) {
+        (ProxyVersion::V1, Some((SocketAddr::V4(from), SocketAddr::V4(to)))) => {
+            let (source, target) = (from.ip(), to.ip());
+            format!(
+                "PROXY TCP4 {source} {target} {} {}\r\n",
+                from.port(),
+                to.port()
+            )
+            .into_bytes()
+        }
+        (ProxyVersion::V1, Some((SocketAddr::V6(from), SocketAddr::V6(to)))) => {
+            let (source, target) = (from.ip(), to.ip());
+            format!(
+                "PROXY TCP6 {source} {target} {} {}\r\n",
+                from.port(),
+                to.port()
+            )
+            .into_bytes()
+        }
+        (ProxyVersion::V1, _) => b"PROXY UNKNOWN\r\n".to_vec(),
+        (ProxyVersion::V2, Some((SocketAddr::V4(from), SocketAddr::V4(to)))) => {
+            let mut body = [from.ip().octets(), to.ip().octets()].concat();
+            body.extend(from.port().to_be_bytes());
+            body.extend(to.port().to_be_bytes());
+            version2_header([0x21, 0x11], &body)
+        }
+        (ProxyVersion::V2, Some((SocketAddr::V6(from), SocketAddr::V6(to)))) => {
+            let mut body = [from.ip().octets(), to.ip().octets()].concat();
+            body.extend(from.port().to_be_bytes());
+            body.extend(to.port().to_be_bytes());
+            version2_header([0x21, 0x21], &body)
+        }
+        // LOCAL, without addresses.
+        (ProxyVersion::V2, _) => version2_header([0x20, 0], &[]),
+    }
+}
+
+fn version2_header(kind: [u8; 2], body: &[u8]) -> Vec<u8> {
+    let mut bytes = V2_SIGNATURE.to_vec();
+    bytes.extend(kind);
+    // At most 36 bytes of addresses.
+    bytes.extend((body.len() as u16).to_be_bytes());
+    bytes.extend(body);
+    bytes
 }
 
 /// Whether the bytes are the beginning of `signature`, or begin with it.
@@ -81,6 +156,7 @@ fn version1(bytes: &[u8]) -> ProxyHeader {
         _ => return ProxyHeader::Invalid,
     };
     ProxyHeader::Present {
+        version: ProxyVersion::V1,
         length: end + 1,
         addresses,
     }
@@ -116,7 +192,11 @@ fn version2(bytes: &[u8]) -> ProxyHeader {
         // Families that have no TCP address leave the connection as it is.
         _ => None,
     };
-    ProxyHeader::Present { length, addresses }
+    ProxyHeader::Present {
+        version: ProxyVersion::V2,
+        length,
+        addresses,
+    }
 }
 
 fn ipv4(body: &[u8]) -> Option<(SocketAddr, SocketAddr)> {
@@ -163,9 +243,13 @@ mod tests {
         ));
         let line = b"PROXY TCP4 10.0.0.1 10.0.0.2 1000 80\r\nGET";
         let binary = v2(0x11, &[10, 0, 0, 1, 10, 0, 0, 2, 3, 232, 0, 80]);
-        for (bytes, length) in [(&line[..], 38), (&binary, 28)] {
+        for (version, bytes, length) in [
+            (ProxyVersion::V1, &line[..], 38),
+            (ProxyVersion::V2, &binary, 28),
+        ] {
             let header = parse_proxy_header(bytes);
             let expected = ProxyHeader::Present {
+                version,
                 length,
                 addresses: expected,
             };
@@ -173,6 +257,29 @@ mod tests {
             for shorter in 0..length {
                 let header = parse_proxy_header(&bytes[..shorter]);
                 assert_eq!(header, ProxyHeader::Incomplete, "{shorter}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_written_is_read_again() {
+        let v4 = |last, port| SocketAddr::from(([10, 0, 0, last], port));
+        let v6 = |last, port| SocketAddr::from(([1, 0, 0, 0, 0, 0, 0, last], port));
+        for version in [ProxyVersion::V1, ProxyVersion::V2] {
+            for (written, expected) in [
+                (Some((v4(1, 2), v4(3, 4))), Some((v4(1, 2), v4(3, 4)))),
+                (Some((v6(1, 2), v6(3, 4))), Some((v6(1, 2), v6(3, 4)))),
+                (Some((v6(1, 2), v4(3, 4))), None),
+                (None, None),
+            ] {
+                let bytes = proxy_header(version, written);
+                let expected = ProxyHeader::Present {
+                    version,
+                    length: bytes.len(),
+                    addresses: expected,
+                };
+                assert_eq!(parse_proxy_header(&bytes), expected, "{written:?}");
+                assert_eq!(proxy_header_version(&bytes), Some(version));
             }
         }
     }

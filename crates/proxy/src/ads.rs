@@ -6,15 +6,16 @@
 use std::io;
 use std::sync::Arc;
 
-use ferromesh_net::{ConnectSettings, connect};
+use ferromesh_net::{ConnectSettings, connect, proxy_header};
 use ferromesh_xds::Variant;
 use ferromesh_xds::client::{AdsClient, AdsClientSettings};
 use ferromesh_xds::transport::client::BoxedStream;
+use tokio::io::AsyncWriteExt;
 use tokio::sync::mpsc;
 
 use crate::bootstrap::AdsSettings;
 use crate::cluster::PickContext;
-use crate::compiled::{Cluster, UpstreamTransport};
+use crate::compiled::Cluster;
 use crate::proxy::ProxyHandle;
 
 /// Commands and events in flight between the stream and the compiler.
@@ -81,9 +82,13 @@ async fn open(cluster: &Cluster) -> io::Result<BoxedStream> {
         io::Error::new(io::ErrorKind::NotConnected, reason)
     })?;
     let stream = connect(&endpoint.address, &ConnectSettings::default()).await?;
-    match &*endpoint.transport {
-        UpstreamTransport::Raw => Ok(Box::new(stream)),
-        UpstreamTransport::Tls(tls) => {
+    let mut stream = stream;
+    if let Some(version) = endpoint.transport.proxy_header() {
+        stream.write_all(&proxy_header(version, None)).await?;
+    }
+    match endpoint.transport.tls() {
+        None => Ok(Box::new(stream)),
+        Some(tls) => {
             let secured = tls.client.connect(stream, None, None).await;
             Ok(Box::new(secured.map_err(io::Error::other)?))
         }

@@ -89,6 +89,10 @@ pub enum ListenerFilterKind {
     ProxyProtocol {
         /// Whether connections without the header are accepted.
         allow_without: bool,
+        /// Whether headers of version 1 are read.
+        v1: bool,
+        /// Whether headers of version 2 are read.
+        v2: bool,
     },
 }
 

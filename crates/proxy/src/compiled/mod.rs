@@ -43,7 +43,7 @@ pub use listener::{
     Listener, ListenerFilter, ListenerFilterKind, ListenerPredicate, Listeners, TrafficDirection,
 };
 pub use overload::{Monitor, OverloadAction, OverloadSettings, Trigger};
-pub use tcp_proxy::TcpProxy;
+pub use tcp_proxy::{ConnectBackoff, TcpProxy};
 pub use transport::{
     DownstreamTransport, TransportMatch, Transports, UpstreamTls, UpstreamTransport,
 };

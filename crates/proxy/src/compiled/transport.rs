@@ -6,6 +6,7 @@
 
 use std::sync::Arc;
 
+use ferromesh_net::ProxyVersion;
 use ferromesh_tls::{
     ClientAuth, ClientSettings, ServerSettings, ServerTrust, TlsClient, TlsServer,
 };
@@ -28,6 +29,8 @@ pub enum UpstreamTransport {
     Raw,
     /// Through TLS.
     Tls(Box<UpstreamTls>),
+    /// After a PROXY protocol header that names the client.
+    Announced(ProxyVersion, Box<UpstreamTransport>),
 }
 
 /// TLS with an endpoint.
@@ -97,6 +100,24 @@ impl UpstreamTransport {
         match self {
             Self::Raw => Vec::new(),
             Self::Tls(tls) => client_secrets(tls.client.settings()),
+            Self::Announced(_, inner) => inner.secrets(),
+        }
+    }
+
+    /// TLS, where it is used.
+    pub fn tls(&self) -> Option<&UpstreamTls> {
+        match self {
+            Self::Raw => None,
+            Self::Tls(tls) => Some(tls),
+            Self::Announced(_, inner) => inner.tls(),
+        }
+    }
+
+    /// The PROXY protocol header that comes first.
+    pub fn proxy_header(&self) -> Option<ProxyVersion> {
+        match self {
+            Self::Announced(version, _) => Some(*version),
+            Self::Raw | Self::Tls(_) => None,
         }
     }
 }

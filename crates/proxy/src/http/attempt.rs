@@ -151,7 +151,14 @@ impl Exchange<'_> {
         limits: &Arc<Thresholds>,
         ends: &mut Ends<'_, '_>,
     ) -> Result<Answer, Failure> {
-        let wanted = start::wanted(&self.manager.filters, &self.head, cluster, endpoint, limits);
+        let wanted = start::wanted(
+            self.connection,
+            &self.manager.filters,
+            &self.head,
+            cluster,
+            endpoint,
+            limits,
+        );
         let acquired = {
             let mut acquiring = pin!(acquire(self.worker, cluster, endpoint, &wanted));
             poll_fn(|cx| match acquiring.as_mut().poll(cx) {

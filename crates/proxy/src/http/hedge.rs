@@ -141,7 +141,14 @@ impl Exchange<'_> {
             options,
             variant,
             ..
-        } = start::wanted(filters, &self.head, &cluster, &endpoint, &limits);
+        } = start::wanted(
+            self.connection,
+            filters,
+            &self.head,
+            &cluster,
+            &endpoint,
+            &limits,
+        );
         let (worker, to) = (Rc::clone(self.worker), Arc::clone(&endpoint));
         let connecting = async move {
             let wanted = Wanted {

@@ -59,7 +59,7 @@ impl Exchange<'_> {
             cluster_observability_name: cluster.map_or("", |cluster| &cluster.observability_name),
             downstream_local: Some(connection.destination),
             downstream_remote: Some(self.client),
-            downstream_direct_remote: Some(connection.peer),
+            downstream_direct_remote: Some(connection.direct),
             server_name: &connection.server_name,
             route: self.route.as_ref().map_or("", |route| &route.name),
             virtual_host: self.virtual_host.as_ref().map_or("", |host| &host.name),

@@ -113,7 +113,14 @@ impl Exchange<'_> {
             options,
             variant,
             ..
-        } = start::wanted(filters, &head, &cluster, &endpoint, &limits);
+        } = start::wanted(
+            self.connection,
+            filters,
+            &head,
+            &cluster,
+            &endpoint,
+            &limits,
+        );
         Some(Copy {
             head,
             framing,

@@ -9,13 +9,15 @@ use super::exchange::Outcome;
 use super::filter::alpn;
 use super::upstream::{Upstream, http2_reason};
 use crate::cluster::{Endpoint, LimitGuard, Resource, Thresholds};
-use crate::compiled::{Cluster, Http1Upstream, HttpFilter, UpstreamHttp, UpstreamTransport};
+use crate::compiled::{Cluster, Http1Upstream, HttpFilter, UpstreamHttp};
+use crate::listener::Connection;
 use crate::upstream::{
     AcquireError, Acquired, ConnectOptions, ResetReason, Speak, Wanted, hash_text,
 };
 
 /// What the request asks of a connection.
 pub(super) fn wanted<'l>(
+    connection: &Connection,
     filters: &[HttpFilter],
     head: &RequestHead,
     cluster: &Cluster,
@@ -37,10 +39,16 @@ pub(super) fn wanted<'l>(
     };
     let mut options = ConnectOptions::default();
     let mut variant = 0;
-    if let UpstreamTransport::Tls(tls) = &*endpoint.transport {
+    if endpoint.transport.proxy_header().is_some() {
+        // Connections are not shared among clients: the endpoint knows one by its header.
+        let addresses = (connection.peer, connection.destination);
+        options.proxied = Some(addresses);
+        variant ^= hash_text(&format!("{addresses:?}"));
+    }
+    if let Some(tls) = endpoint.transport.tls() {
         if let Some((protocols, number)) = alpn::override_for(filters, cluster, version) {
             options.alpn = Some(protocols);
-            variant = number;
+            variant ^= number;
         }
         if tls.auto_sni {
             let name = ferromesh_route::virtual_host::without_port(head.authority());

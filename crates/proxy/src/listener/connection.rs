@@ -20,8 +20,10 @@ pub(crate) struct Connection {
     pub(crate) chain: Arc<FilterChain>,
     /// Where the client wanted to go: the original destination after redirection.
     pub(crate) destination: SocketAddr,
-    /// The peer of the socket.
+    /// The client: the peer of the socket, or whom a PROXY protocol header names.
     pub(crate) peer: SocketAddr,
+    /// The peer of the socket.
+    pub(crate) direct: SocketAddr,
     /// The server name of the TLS hello; empty without.
     pub(crate) server_name: Str,
     /// TLS, where it was terminated here.

@@ -1,9 +1,9 @@
 //! The listener filters: they look at the first bytes, which stay in front of the connection.
 
-use std::net::SocketAddr;
-
 use bytes::{Buf, BytesMut};
-use ferromesh_net::{ProxyHeader, parse_proxy_header};
+use ferromesh_net::{
+    ProxyAddresses, ProxyHeader, ProxyVersion, parse_proxy_header, proxy_header_version,
+};
 use ferromesh_tls::{ClientHello, Inspected, inspect_client_hello};
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
@@ -25,7 +25,7 @@ pub(super) struct Findings {
     /// The HTTP version, when a request line or preface was seen.
     pub(super) http: Option<HttpKind>,
     /// Source and destination that a PROXY protocol header named; it was taken off the bytes.
-    pub(super) proxied: Option<(SocketAddr, SocketAddr)>,
+    pub(super) proxied: Option<ProxyAddresses>,
 }
 
 /// Why a connection is not served.
@@ -41,13 +41,43 @@ pub(super) enum Refused {
 
 /// Which inspectors have yet to decide.
 struct Pending {
-    /// Whether connections without the header are accepted.
-    proxy: Option<bool>,
+    proxy: Option<ExpectedHeader>,
     tls: bool,
     http: bool,
 }
 
+/// What is asked of the PROXY protocol header.
+#[derive(Clone, Copy)]
+struct ExpectedHeader {
+    /// Whether connections without the header are accepted.
+    optional: bool,
+    v1: bool,
+    v2: bool,
+}
+
+impl ExpectedHeader {
+    /// The header, as far as its version is allowed. Where the header is optional, bytes that look
+    /// like that of another version are not looked at.
+    fn read(self, bytes: &[u8]) -> ProxyHeader {
+        let allowed = match proxy_header_version(bytes) {
+            Some(ProxyVersion::V1) => self.v1,
+            Some(ProxyVersion::V2) => self.v2,
+            None => true,
+        };
+        match (allowed, self.optional) {
+            (true, _) => parse_proxy_header(bytes),
+            (false, true) => ProxyHeader::Absent,
+            (false, false) => ProxyHeader::Invalid,
+        }
+    }
+}
+
 impl Pending {
+    /// Whether a connection that brings no more bytes may go on.
+    fn may_end(&self) -> bool {
+        self.proxy.is_none_or(|expected| expected.optional)
+    }
+
     fn is_over(&self) -> bool {
         self.proxy.is_none() && !self.tls && !self.http
     }
@@ -64,10 +94,17 @@ pub(super) async fn inspect(
         filters.any(|filter| filter.kind == kind && filter.runs_for(port))
     };
     let proxy = listener.listener_filters.iter().find_map(|filter| {
-        let ListenerFilterKind::ProxyProtocol { allow_without } = filter.kind else {
+        let ListenerFilterKind::ProxyProtocol {
+            allow_without,
+            v1,
+            v2,
+        } = filter.kind
+        else {
             return None;
         };
-        filter.runs_for(port).then_some(allow_without)
+        let optional = allow_without;
+        let expected = ExpectedHeader { optional, v1, v2 };
+        filter.runs_for(port).then_some(expected)
     });
     let mut pending = Pending {
         proxy,
@@ -86,7 +123,8 @@ pub(super) async fn inspect(
         None => look.await,
     };
     match result {
-        Err(Refused::Timeout) if listener.continue_on_listener_filters_timeout => {}
+        Err(Refused::Timeout)
+            if listener.continue_on_listener_filters_timeout && pending.may_end() => {}
         Err(refused) => return Err(refused),
         Ok(()) => {}
     }
@@ -109,22 +147,37 @@ async fn look(
             if findings.early.is_empty() {
                 return Err(Refused::Closed);
             }
-            return Ok(());
+            return may_end(pending);
         }
         decide(pending, findings)?;
-        if pending.is_over() || findings.early.len() >= MOST_BYTES {
+        if pending.is_over() {
             return Ok(());
+        }
+        if findings.early.len() >= MOST_BYTES {
+            return may_end(pending);
         }
     }
 }
 
+/// Who must send a PROXY protocol header is not served before it is complete: its bytes would pass
+/// for the client's, and the sender's address for the client's.
+fn may_end(pending: &Pending) -> Result<(), Refused> {
+    if pending.may_end() {
+        Ok(())
+    } else {
+        Err(Refused::ProxyHeader)
+    }
+}
+
 fn decide(pending: &mut Pending, findings: &mut Findings) -> Result<(), Refused> {
-    if let Some(allow_without) = pending.proxy {
-        match parse_proxy_header(&findings.early) {
+    if let Some(expected) = pending.proxy {
+        match expected.read(&findings.early) {
             ProxyHeader::Incomplete => return Ok(()),
-            ProxyHeader::Absent if allow_without => {}
+            ProxyHeader::Absent if expected.optional => {}
             ProxyHeader::Absent | ProxyHeader::Invalid => return Err(Refused::ProxyHeader),
-            ProxyHeader::Present { length, addresses } => {
+            ProxyHeader::Present {
+                length, addresses, ..
+            } => {
                 findings.early.advance(length);
                 findings.proxied = addresses;
             }

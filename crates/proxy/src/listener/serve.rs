@@ -59,6 +59,7 @@ pub(crate) async fn serve(
         findings,
         destination,
         peer,
+        direct,
     };
     Box::pin(take(&worker, &listener, chain, accepted)).await;
     stats.downstream_cx_active().dec();
@@ -73,6 +74,7 @@ struct Accepted {
     findings: Findings,
     destination: SocketAddr,
     peer: SocketAddr,
+    direct: SocketAddr,
 }
 
 /// The listener that is to serve the connection, and where the connection was going.
@@ -139,6 +141,7 @@ async fn take(
         findings,
         destination,
         peer,
+        direct,
     } = accepted;
     let server_name = findings.hello.and_then(|hello| hello.server_name);
     let (transport, early, tls) = match &chain.transport {
@@ -159,6 +162,7 @@ async fn take(
         chain,
         destination,
         peer,
+        direct,
         server_name: server_name.unwrap_or_default(),
         tls,
     });

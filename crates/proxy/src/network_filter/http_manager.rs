@@ -230,7 +230,7 @@ async fn refuse(
         bytes_sent: reply.body.len() as u64,
         downstream_local: Some(connection.destination),
         downstream_remote: Some(connection.peer),
-        downstream_direct_remote: Some(connection.peer),
+        downstream_direct_remote: Some(connection.direct),
         server_name: &connection.server_name,
         filter_chain: &connection.chain.name,
         connection_id: connection.id,

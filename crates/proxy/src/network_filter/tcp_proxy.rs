@@ -48,7 +48,12 @@ pub(crate) async fn tcp_proxy(
             idle,
             &counters,
         );
-        let end = limited(copying, settings.max_duration).await;
+        let limit = worker.with_random(|random| settings.life(random));
+        let end = limited(
+            copying,
+            limit.map(|limit| limit.saturating_sub(begun.elapsed())),
+        )
+        .await;
         finish(end, settings, &mut outcome);
     }
     let (received, sent) = (counters.left_to_right.get(), counters.right_to_left.get());
@@ -103,7 +108,13 @@ async fn open(
         return;
     };
     let mut previous = Vec::new();
-    for _ in 0..settings.max_connect_attempts.max(1) {
+    for attempt in 0..settings.max_connect_attempts.max(1) {
+        if attempt > 0
+            && let Some(backoff) = &settings.backoff
+        {
+            let pause = worker.with_random(|random| backoff.pause(attempt, random));
+            tokio::time::sleep(pause).await;
+        }
         let Some(endpoint) = pick(worker, connection, settings, &cluster, &previous) else {
             cluster.stats.upstream_cx_none_healthy().inc();
             outcome.flags = ResponseFlags::NO_HEALTHY_UPSTREAM;
@@ -111,7 +122,10 @@ async fn open(
         };
         outcome.attempts += 1;
         outcome.endpoint = Some(Arc::clone(&endpoint));
-        let options = ConnectOptions::default();
+        let options = ConnectOptions {
+            proxied: Some((connection.peer, connection.destination)),
+            ..ConnectOptions::default()
+        };
         match connect(&cluster, &endpoint, &options).await {
             Ok(mut connected) => {
                 cluster.note(&endpoint, Finding::Served);
@@ -210,7 +224,7 @@ fn log(
         cluster_observability_name: cluster.map_or("", |cluster| &cluster.observability_name),
         downstream_local: Some(connection.destination),
         downstream_remote: Some(connection.peer),
-        downstream_direct_remote: Some(connection.peer),
+        downstream_direct_remote: Some(connection.direct),
         server_name: &connection.server_name,
         filter_chain: &connection.chain.name,
         connection_id: connection.id,

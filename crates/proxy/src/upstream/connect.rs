@@ -5,14 +5,15 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
-use ferromesh_net::{ConnectSettings, KeepAlive};
+use ferromesh_net::{ConnectSettings, KeepAlive, ProxyAddresses, proxy_header};
 use ferromesh_tls::TlsError;
 use ferromesh_types::Str;
 use thiserror::Error;
+use tokio::io::AsyncWriteExt;
 
 use super::reset::ResetReason;
 use crate::cluster::{ActiveConnectionGuard, Endpoint, LimitGuard};
-use crate::compiled::{Cluster, UpstreamTransport};
+use crate::compiled::Cluster;
 use crate::worker::Transport;
 
 /// What one connection asks for beyond its cluster's settings.
@@ -22,6 +23,8 @@ pub(crate) struct ConnectOptions {
     pub(crate) server_name: Option<String>,
     /// Application protocols instead of the transport's.
     pub(crate) alpn: Option<Vec<Str>>,
+    /// Whom a PROXY protocol header names, where the transport writes one.
+    pub(crate) proxied: Option<ProxyAddresses>,
 }
 
 /// A connection that was made.
@@ -164,7 +167,13 @@ async fn open(
         .await
         .map_err(ConnectError::Socket)?;
     let local = stream.local_address().ok().and_then(|local| local.ip());
-    let UpstreamTransport::Tls(tls) = &*endpoint.transport else {
+    let mut stream = stream;
+    if let Some(version) = endpoint.transport.proxy_header() {
+        let header = proxy_header(version, options.proxied);
+        let written = stream.write_all(&header).await;
+        written.map_err(ConnectError::Socket)?;
+    }
+    let Some(tls) = endpoint.transport.tls() else {
         return Ok(Connected {
             transport: Transport::Plain(stream),
             local,

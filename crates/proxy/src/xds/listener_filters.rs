@@ -1,5 +1,6 @@
 //! Listener filters and the conditions that leave them out.
 
+use ferromesh_proto::envoy::config::core::v3::proxy_protocol_config::Version;
 use ferromesh_proto::envoy::config::listener::v3 as pb;
 use ferromesh_proto::envoy::config::listener::v3::listener_filter::ConfigType;
 use ferromesh_proto::envoy::config::listener::v3::listener_filter_chain_match_predicate::Rule;
@@ -48,9 +49,18 @@ fn kind(config: &ferromesh_proto::google::protobuf::Any) -> Result<ListenerFilte
         }
         "envoy.extensions.filters.listener.proxy_protocol.v3.ProxyProtocol" => {
             let mut value: ProxyProtocol = any::unpack(&resolved)?;
+            let disallowed = std::mem::take(&mut value.disallowed_versions);
             let allow_without = std::mem::take(&mut value.allow_requests_without_proxy_protocol);
+            // Values of TLVs become metadata, which nothing here reads.
+            value.rules.clear();
+            value.tlv_location = 0;
+            value.stat_prefix.clear();
             nothing_left(&value)?;
-            Ok(ListenerFilterKind::ProxyProtocol { allow_without })
+            Ok(ListenerFilterKind::ProxyProtocol {
+                allow_without,
+                v1: !disallowed.contains(&(Version::V1 as i32)),
+                v2: !disallowed.contains(&(Version::V2 as i32)),
+            })
         }
         name => Err(Refusal::new(format!(
             "the listener filter {name} is not supported"

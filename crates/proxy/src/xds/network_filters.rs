@@ -8,6 +8,7 @@ use std::mem::take;
 use std::sync::Arc;
 use std::time::Duration;
 
+use ferromesh_proto::envoy::config::core::v3::BackoffStrategy;
 use ferromesh_proto::envoy::config::listener::v3::Filter;
 use ferromesh_proto::envoy::config::listener::v3::filter::ConfigType;
 use ferromesh_proto::envoy::extensions::filters::network::direct_response::v3::Config as Direct;
@@ -23,7 +24,7 @@ use super::context::Context;
 use super::fields::{data, limit, number};
 use super::refusal::{At, Refusal, nothing_left};
 use super::{access_logs, http_manager};
-use crate::compiled::{NetworkFilter, TcpProxy, TerminalFilter};
+use crate::compiled::{ConnectBackoff, NetworkFilter, TcpProxy, TerminalFilter};
 use crate::stats::TcpStats;
 
 /// Filters that only report or exchange what is reported: accepted, since traffic does not depend
@@ -111,6 +112,16 @@ fn tcp_proxy(mut value: tcp::TcpProxy, context: &mut Context<'_>) -> Result<TcpP
         idle_timeout: limit(value.idle_timeout.take(), Some(IDLE_TIMEOUT)).at("idle_timeout")?,
         max_duration: limit(value.max_downstream_connection_duration.take(), None)
             .at("max_downstream_connection_duration")?,
+        max_duration_jitter: value
+            .max_downstream_connection_duration_jitter_percentage
+            .take()
+            .map_or(0.0, |percent| percent.value),
+        backoff: value
+            .backoff_options
+            .take()
+            .map(backoff)
+            .transpose()
+            .at("backoff_options")?,
         max_connect_attempts: number(value.max_connect_attempts.take())
             .unwrap_or(1)
             .max(1),
@@ -124,6 +135,17 @@ fn tcp_proxy(mut value: tcp::TcpProxy, context: &mut Context<'_>) -> Result<TcpP
     value.access_log_options = None;
     nothing_left(&value)?;
     Ok(compiled)
+}
+
+fn backoff(value: BackoffStrategy) -> Result<ConnectBackoff, Refusal> {
+    let base = limit(value.base_interval, None).at("base_interval")?;
+    let base = base.ok_or_else(|| Refusal::field("base_interval", "is needed"))?;
+    let most = limit(value.max_interval, None).at("max_interval")?;
+    let most = most.unwrap_or(base * 10);
+    if most < base {
+        return Err(Refusal::field("max_interval", "is less than base_interval"));
+    }
+    Ok(ConnectBackoff { base, most })
 }
 
 fn cluster(specifier: Option<tcp::tcp_proxy::ClusterSpecifier>) -> Result<ClusterChoice, Refusal> {

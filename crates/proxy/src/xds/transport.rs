@@ -1,7 +1,10 @@
 //! Transport sockets: raw buffers and TLS, downstream and upstream.
 
+use ferromesh_net::ProxyVersion;
 use ferromesh_proto::envoy::config::core::v3::TransportSocket;
+use ferromesh_proto::envoy::config::core::v3::proxy_protocol_config::Version;
 use ferromesh_proto::envoy::config::core::v3::transport_socket::ConfigType;
+use ferromesh_proto::envoy::extensions::transport_sockets::proxy_protocol::v3::ProxyProtocolUpstreamTransport;
 use ferromesh_proto::envoy::extensions::transport_sockets::tls::v3 as pb;
 use ferromesh_proto::envoy::extensions::transport_sockets::tls::v3::tls_parameters::TlsProtocol;
 use ferromesh_proto::google::protobuf::Any;
@@ -22,6 +25,10 @@ use crate::compiled::{DownstreamTransport, UpstreamTls, UpstreamTransport};
 /// The ALPN name of Istio's TCP metadata exchange. Who negotiates it must send a frame before its
 /// bytes; we do not, so it is never offered nor chosen.
 const METADATA_EXCHANGE: &str = "istio-peer-exchange";
+
+/// The transport socket that writes a PROXY protocol header.
+const PROXY_HEADER: &str =
+    "envoy.extensions.transport_sockets.proxy_protocol.v3.ProxyProtocolUpstreamTransport";
 
 /// Options of a cluster that belong to its TLS.
 #[derive(Clone, Copy, Debug, Default)]
@@ -85,6 +92,16 @@ pub(super) fn upstream(
     auto: AutoNames,
     context: &mut Context<'_>,
 ) -> Result<UpstreamTransport, Refusal> {
+    if let Some(ConfigType::TypedConfig(config)) = value
+        .as_ref()
+        .and_then(|socket| socket.config_type.as_ref())
+    {
+        let resolved = any::resolve(config).at("typed_config")?;
+        if type_url::message_name(&resolved.type_url) == PROXY_HEADER {
+            let outer = any::unpack(&resolved).at("typed_config")?;
+            return announced(outer, auto, context).at("typed_config");
+        }
+    }
     match socket::<pb::UpstreamTlsContext>(value, type_url::UPSTREAM_TLS)? {
         Socket::Raw => Ok(UpstreamTransport::Raw),
         Socket::Tls(tls) => {
@@ -96,6 +113,30 @@ pub(super) fn upstream(
             })))
         }
     }
+}
+
+/// A transport behind a PROXY protocol header.
+fn announced(
+    mut value: ProxyProtocolUpstreamTransport,
+    auto: AutoNames,
+    context: &mut Context<'_>,
+) -> Result<UpstreamTransport, Refusal> {
+    let mut config = value.config.take().unwrap_or_default();
+    let version = match config.version() {
+        Version::V1 => ProxyVersion::V1,
+        Version::V2 => ProxyVersion::V2,
+    };
+    config.version = 0;
+    nothing_left(&config).at("config")?;
+    // Without addresses the header says so (UNKNOWN, LOCAL), which is allowed in any case.
+    value.allow_unspecified_address = false;
+    let inner = upstream(value.transport_socket.take(), auto, context).at("transport_socket")?;
+    nothing_left(&value)?;
+    if inner.proxy_header().is_some() {
+        let reason = "one PROXY protocol header is enough";
+        return Err(Refusal::field("transport_socket", reason));
+    }
+    Ok(UpstreamTransport::Announced(version, Box::new(inner)))
 }
 
 fn server_settings(

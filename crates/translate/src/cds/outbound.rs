@@ -2,7 +2,7 @@
 
 use ferromesh_config::kind::destination_rule::{ClientTlsMode, H2UpgradePolicy, Subset};
 use ferromesh_config::mesh::MeshConfig;
-use ferromesh_model::{Dialect, MergedRule, MtlsMode, OutboundView, ProxyType, Snapshot};
+use ferromesh_model::{MergedRule, MtlsMode, OutboundView, ProxyType, Snapshot};
 use ferromesh_proto::envoy::config::cluster::v3::Cluster;
 use ferromesh_registry::{Service, ServiceEndpoints, ServicePort};
 use ferromesh_types::{Protocol, Str};
@@ -178,10 +178,7 @@ impl ServiceClusters<'_> {
             protocol,
             http: port.protocol.is_http(),
             credentials: self.reads_credentials(),
-            // Our own proxy does not write the header yet; `config::effect` says so.
-            proxy_protocol: policy
-                .proxy_protocol
-                .filter(|_| self.view.dialect != Dialect::Ferromesh),
+            proxy_protocol: policy.proxy_protocol,
         };
         let server_name = client_tls::apply(cluster, &transport);
         connection_pool::set_http_options(cluster, protocol, pool, server_name);
