@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use ferromesh_types::Str;
 use rustls::ClientConfig;
+use rustls::client::Resumption;
 use rustls::sign::SingleCertAndKey;
 use rustls_pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -140,14 +141,20 @@ impl TlsClient {
             ServerTrust::Unverified => None,
             ServerTrust::Roots(name) => {
                 let roots = roots.and_then(|secret| secret.roots.as_ref());
-                let roots = roots.ok_or_else(|| TlsError::NoRoots(name.clone()))?;
-                Some(roots.store())
+                Some(roots.ok_or_else(|| TlsError::NoRoots(name.clone()))?)
             }
         };
+        let revocation = roots
+            .and_then(|roots| Some((roots.store(), roots.revocation()?)))
+            .map(|(store, lists)| lists.server_verifier(store, Arc::clone(&provider)))
+            .transpose()
+            .map_err(|error| TlsError::Settings(error.to_string()))?;
         let verifier = ServerVerifier {
-            roots,
+            roots: roots.map(TrustedRoots::store),
+            revocation,
             verify_host: settings.verify_host,
             names: settings.server_names.clone(),
+            pins: settings.server_pins.clone(),
             algorithms: provider.signature_verification_algorithms,
         };
         let builder = ClientConfig::builder_with_provider(provider)
@@ -164,6 +171,9 @@ impl TlsClient {
             }
             _ => builder.with_no_client_auth(),
         };
+        if !settings.resumption {
+            config.resumption = Resumption::disabled();
+        }
         config.alpn_protocols = settings
             .alpn
             .iter()

@@ -10,10 +10,12 @@
 //! | `secret` | certificate chains with keys, trusted roots, the store |
 //! | `settings` | what one listener or cluster asks for |
 //! | `server`, `client` | handshakes |
+//! | `certificates` | which of several certificates a client gets |
 //! | `verify`, `san` | chain and subject alternative name checks |
 //! | `peer` | what a verified peer certificate says |
 //! | `client_hello` | server name and ALPN of a ClientHello that is not consumed |
 
+mod certificates;
 mod client;
 mod client_hello;
 mod error;
@@ -34,7 +36,7 @@ pub use san::{SanKind, SanMatcher, SanPattern};
 pub use secret::{Identity, Secret, SecretStore, Secrets, TrustedRoots};
 pub use server::TlsServer;
 pub use settings::{
-    ClientAuth, ClientSettings, ServerSettings, ServerTrust, TlsParameters, TlsVersion,
+    ClientAuth, ClientSettings, Pins, ServerSettings, ServerTrust, TlsParameters, TlsVersion,
 };
 pub use stream::{ClientStream, ServerStream};
 

@@ -12,9 +12,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use ferromesh_runtime::{Published, Publisher};
 use ferromesh_types::Str;
 use rustls::RootCertStore;
+use rustls::client::WebPkiServerVerifier;
+use rustls::crypto::CryptoProvider;
+use rustls::server::VerifierBuilderError;
 use rustls::sign::CertifiedKey;
 use rustls_pki_types::pem::PemObject;
-use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+use rustls_pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer};
 
 use crate::error::TlsError;
 
@@ -70,6 +73,16 @@ impl fmt::Debug for Identity {
 pub struct TrustedRoots {
     certificates: Arc<[CertificateDer<'static>]>,
     store: Arc<RootCertStore>,
+    revocation: Option<Arc<Revocation>>,
+}
+
+/// Certificates that are no longer good. With lists, every authority of a chain must have one that
+/// is up to date.
+#[derive(Debug)]
+pub(crate) struct Revocation {
+    pub(crate) lists: Vec<CertificateRevocationListDer<'static>>,
+    /// Whether authorities below the root need no list.
+    pub(crate) leaf_only: bool,
 }
 
 impl TrustedRoots {
@@ -87,7 +100,35 @@ impl TrustedRoots {
         Ok(Self {
             certificates: certificates.into(),
             store: Arc::new(store),
+            revocation: None,
         })
+    }
+
+    /// The same roots, with revocation lists in PEM. `leaf_only` looks at end certificates alone.
+    ///
+    /// # Errors
+    /// A list that cannot be read.
+    pub fn with_revocation(mut self, lists: &[u8], leaf_only: bool) -> Result<Self, TlsError> {
+        let fail = |reason: String| TlsError::Pem {
+            what: "certificate revocation list",
+            reason,
+        };
+        let lists: Vec<_> = CertificateRevocationListDer::pem_slice_iter(lists)
+            .collect::<Result<_, _>>()
+            .map_err(|error| fail(error.to_string()))?;
+        if lists.is_empty() {
+            return Err(fail("no PEM block of type X509 CRL found".to_owned()));
+        }
+        let revocation = Revocation { lists, leaf_only };
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let checked = revocation.server_verifier(self.store(), provider);
+        checked.map_err(|error| fail(error.to_string()))?;
+        self.revocation = Some(Arc::new(revocation));
+        Ok(self)
+    }
+
+    pub(crate) fn revocation(&self) -> Option<&Arc<Revocation>> {
+        self.revocation.as_ref()
     }
 
     /// The operating system's bundle, from the places where Linux distributions keep it.
@@ -113,6 +154,23 @@ impl TrustedRoots {
 
     pub(crate) fn store(&self) -> Arc<RootCertStore> {
         Arc::clone(&self.store)
+    }
+}
+
+impl Revocation {
+    /// Judges the chains of servers, and their host names.
+    pub(crate) fn server_verifier(
+        &self,
+        roots: Arc<RootCertStore>,
+        provider: Arc<CryptoProvider>,
+    ) -> Result<Arc<WebPkiServerVerifier>, VerifierBuilderError> {
+        let mut builder = WebPkiServerVerifier::builder_with_provider(roots, provider)
+            .with_crls(self.lists.iter().cloned())
+            .enforce_revocation_expiration();
+        if self.leaf_only {
+            builder = builder.only_check_end_entity_revocation();
+        }
+        builder.build()
     }
 }
 

@@ -4,12 +4,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use ferromesh_types::Str;
 use rustls::ServerConfig;
-use rustls::server::WebPkiClientVerifier;
 use rustls::server::danger::ClientCertVerifier;
-use rustls::sign::SingleCertAndKey;
+use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
+use rustls::sign::CertifiedKey;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::TlsAcceptor;
 
+use crate::certificates::Certificates;
 use crate::error::TlsError;
 use crate::peer::PeerCertificate;
 use crate::secret::{Identity, Secret, SecretStore, TrustedRoots};
@@ -29,9 +30,11 @@ pub struct TlsServer {
 
 #[derive(Debug)]
 struct Built {
-    identity: Arc<Secret>,
+    identities: Vec<Arc<Secret>>,
     roots: Option<Arc<Secret>>,
     config: Arc<ServerConfig>,
+    /// What our first certificate says.
+    local: Option<Arc<PeerCertificate>>,
 }
 
 impl TlsServer {
@@ -77,10 +80,10 @@ impl TlsServer {
         self.config().map(drop)
     }
 
-    /// What our own certificate says, as of now.
-    pub fn local_certificate(&self) -> Option<PeerCertificate> {
-        let secret = self.store.find(&self.settings.identity)?;
-        PeerCertificate::from_chain(secret.identity.as_ref()?.chain().take(1))
+    /// What our own (first) certificate says, as of the last handshake.
+    pub fn local_certificate(&self) -> Option<Arc<PeerCertificate>> {
+        let built = self.built.lock().unwrap_or_else(PoisonError::into_inner);
+        built.as_ref()?.local.clone()
     }
 
     /// Performs the handshake. The caller bounds its time.
@@ -96,36 +99,62 @@ impl TlsServer {
     }
 
     fn config(&self) -> Result<Arc<ServerConfig>, TlsError> {
-        let missing = |name: &Str| TlsError::SecretMissing(name.clone());
-        let name = &self.settings.identity;
-        let identity = self.store.find(name).ok_or_else(|| missing(name))?;
-        let roots = match &self.settings.client_roots {
-            Some(name) => Some(self.store.find(name).ok_or_else(|| missing(name))?),
-            None => None,
+        let find = |name: &Str| {
+            let found = self.store.find(name);
+            found.ok_or_else(|| TlsError::SecretMissing(name.clone()))
         };
+        let roots = self.settings.client_roots.as_ref().map(find).transpose()?;
         let mut built = self.built.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(built) = &*built
-            && Arc::ptr_eq(&built.identity, &identity)
+            && self.is_current(&built.identities)
             && same(built.roots.as_ref(), roots.as_ref())
         {
             return Ok(Arc::clone(&built.config));
         }
-        let config = Arc::new(self.build(&identity, roots.as_deref())?);
+        let identities: Vec<_> = self
+            .settings
+            .identities
+            .iter()
+            .map(find)
+            .collect::<Result<_, _>>()?;
+        let keys = self.keys(&identities)?;
+        let leaf = keys.first().and_then(|key| key.cert.first());
+        let local = leaf.and_then(|leaf| PeerCertificate::from_chain([leaf.as_ref()]));
+        let config = Arc::new(self.build(keys, roots.as_deref())?);
         *built = Some(Built {
-            identity,
+            identities,
             roots,
             config: Arc::clone(&config),
+            local: local.map(Arc::new),
         });
         Ok(config)
     }
 
-    fn build(&self, identity: &Secret, roots: Option<&Secret>) -> Result<ServerConfig, TlsError> {
+    /// Whether the store still has these secrets.
+    fn is_current(&self, identities: &[Arc<Secret>]) -> bool {
+        let names = &self.settings.identities;
+        names.iter().zip(identities).all(|(name, built)| {
+            let found = self.store.find(name);
+            found.is_some_and(|found| Arc::ptr_eq(&found, built))
+        })
+    }
+
+    fn keys(&self, identities: &[Arc<Secret>]) -> Result<Vec<Arc<CertifiedKey>>, TlsError> {
+        let key = |(name, secret): (&Str, &Arc<Secret>)| {
+            let identity = secret.identity.as_ref();
+            let identity = identity.ok_or_else(|| TlsError::NoIdentity(name.clone()))?;
+            Ok(identity.certified_key())
+        };
+        let names = self.settings.identities.iter();
+        names.zip(identities).map(key).collect()
+    }
+
+    fn build(
+        &self,
+        keys: Vec<Arc<CertifiedKey>>,
+        roots: Option<&Secret>,
+    ) -> Result<ServerConfig, TlsError> {
         let settings = &self.settings;
-        let key = identity
-            .identity
-            .as_ref()
-            .ok_or_else(|| TlsError::NoIdentity(settings.identity.clone()))?
-            .certified_key();
         let provider = suite::provider(&settings.parameters)?;
         let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
             .with_protocol_versions(suite::versions(&settings.parameters))
@@ -134,15 +163,24 @@ impl TlsServer {
             ClientAuth::None => builder.with_no_client_auth(),
             auth => builder.with_client_cert_verifier(self.client_verifier(auth, roots, provider)?),
         };
-        let mut config = builder.with_cert_resolver(Arc::new(SingleCertAndKey::from(key)));
+        let certificates = Certificates::new(keys, settings.require_sni);
+        let mut config = builder.with_cert_resolver(Arc::new(certificates));
         config.alpn_protocols = settings
             .alpn
             .iter()
             .map(|name| name.as_bytes().to_vec())
             .collect();
-        config.ticketer = rustls::crypto::aws_lc_rs::Ticketer::new().map_err(TlsError::settings)?;
-        // One ticket is enough for the one next connection; each costs the client a read.
-        config.send_tls13_tickets = 1;
+        config.ignore_client_order = !settings.prefer_client_ciphers;
+        if settings.resumption {
+            // One for all workers, so that a session is resumed wherever its next connection lands.
+            config.ticketer =
+                rustls::crypto::aws_lc_rs::Ticketer::new().map_err(TlsError::settings)?;
+            // One ticket is enough for the one next connection; each costs the client a read.
+            config.send_tls13_tickets = 1;
+        } else {
+            config.session_storage = Arc::new(NoServerSessionStorage {});
+            config.send_tls13_tickets = 0;
+        }
         Ok(config)
     }
 
@@ -159,6 +197,14 @@ impl TlsServer {
             .and_then(|secret| secret.roots.as_ref())
             .ok_or(TlsError::NoRoots(name))?;
         let mut chain = WebPkiClientVerifier::builder_with_provider(roots.store(), provider);
+        if let Some(revocation) = roots.revocation() {
+            chain = chain
+                .with_crls(revocation.lists.iter().cloned())
+                .enforce_revocation_expiration();
+            if revocation.leaf_only {
+                chain = chain.only_check_end_entity_revocation();
+            }
+        }
         if auth == ClientAuth::Optional {
             chain = chain.allow_unauthenticated();
         }
@@ -168,6 +214,7 @@ impl TlsServer {
         Ok(Arc::new(ClientVerifier {
             chain,
             names: self.settings.client_names.clone(),
+            pins: self.settings.client_pins.clone(),
         }))
     }
 }

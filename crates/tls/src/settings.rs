@@ -2,7 +2,9 @@
 
 use ferromesh_types::Str;
 
+use crate::error::TlsError;
 use crate::san::SanMatcher;
+use crate::suite;
 
 /// A protocol version.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -13,7 +15,7 @@ pub enum TlsVersion {
     V1_3,
 }
 
-/// Versions and cipher suites.
+/// Versions, cipher suites and key exchanges.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct TlsParameters {
     /// Lowest version offered.
@@ -23,6 +25,16 @@ pub struct TlsParameters {
     /// TLS 1.2 cipher suites by OpenSSL name, in order of preference; empty for the defaults.
     /// Suites without forward secrecy are not supported and are left out.
     pub cipher_suites: Vec<Str>,
+    /// Key exchange groups in order of preference, by the names of OpenSSL or IANA; empty for the
+    /// defaults, of which X25519MLKEM768 is the first.
+    pub groups: Vec<Str>,
+}
+
+impl TlsParameters {
+    /// Whether every name is known and something is left to speak.
+    pub fn check(&self) -> Result<(), TlsError> {
+        suite::provider(self).map(drop)
+    }
 }
 
 impl Default for TlsParameters {
@@ -31,7 +43,24 @@ impl Default for TlsParameters {
             min: TlsVersion::V1_2,
             max: TlsVersion::V1_3,
             cipher_suites: Vec::new(),
+            groups: Vec::new(),
         }
+    }
+}
+
+/// Certificates that are accepted by what they are, besides who signed them. One match is enough.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Pins {
+    /// SHA-256 of the certificate.
+    pub certificates: Vec<[u8; 32]>,
+    /// SHA-256 of its public key (SubjectPublicKeyInfo).
+    pub keys: Vec<[u8; 32]>,
+}
+
+impl Pins {
+    /// Whether there are none, so that nothing is restricted.
+    pub fn is_empty(&self) -> bool {
+        self.certificates.is_empty() && self.keys.is_empty()
     }
 }
 
@@ -50,14 +79,24 @@ pub enum ClientAuth {
 /// A TLS server: a listener's filter chain, or a control-plane port.
 #[derive(Clone, Debug)]
 pub struct ServerSettings {
-    /// Name of the secret with certificate and key.
-    pub identity: Str,
+    /// Names of the secrets with certificate and key, at least one. For each client the first one
+    /// is taken that is for the server name and of a kind that the client understands, ECDSA before
+    /// others; the first of all where none is.
+    pub identities: Vec<Str>,
+    /// Whether clients that send no server name are refused.
+    pub require_sni: bool,
     /// Name of the secret with the roots that client certificates must chain to.
     pub client_roots: Option<Str>,
     /// Whether clients must show a certificate.
     pub client_auth: ClientAuth,
     /// Patterns of which a client certificate must match one; empty for no restriction.
     pub client_names: Vec<SanMatcher>,
+    /// Client certificates that are accepted; empty for no restriction.
+    pub client_pins: Pins,
+    /// Whether clients may resume their sessions.
+    pub resumption: bool,
+    /// Whether the order of the cipher suites is the client's instead of ours.
+    pub prefer_client_ciphers: bool,
     /// Protocols in order of preference; empty for no ALPN.
     pub alpn: Vec<Str>,
     /// Versions and suites.
@@ -68,7 +107,11 @@ impl ServerSettings {
     /// A server that asks for no client certificate.
     pub fn new(identity: &str) -> Self {
         Self {
-            identity: Str::from(identity),
+            identities: vec![Str::from(identity)],
+            require_sni: false,
+            client_pins: Pins::default(),
+            resumption: true,
+            prefer_client_ciphers: true,
             client_roots: None,
             client_auth: ClientAuth::None,
             client_names: Vec::new(),
@@ -99,6 +142,10 @@ pub struct ClientSettings {
     pub verify_host: bool,
     /// Patterns of which the server's certificate must match one; empty for no restriction.
     pub server_names: Vec<SanMatcher>,
+    /// Server certificates that are accepted; empty for no restriction.
+    pub server_pins: Pins,
+    /// Whether sessions are resumed.
+    pub resumption: bool,
     /// Server name to send, unless a connection brings its own; `None` sends none.
     pub sni: Option<Str>,
     /// Protocols to offer, unless a connection brings its own.
@@ -115,6 +162,8 @@ impl ClientSettings {
             trust: ServerTrust::Roots(Str::from(roots)),
             verify_host: true,
             server_names: Vec::new(),
+            server_pins: Pins::default(),
+            resumption: true,
             sni: None,
             alpn: Vec::new(),
             parameters: TlsParameters::default(),

@@ -4,7 +4,7 @@ use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use rustls::CommonState;
+use rustls::{CommonState, HandshakeKind};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::peer::PeerCertificate;
@@ -92,6 +92,11 @@ impl<S> ServerStream<S> {
     /// `TLSv1.2` or `TLSv1.3`.
     pub fn version(&self) -> &'static str {
         version(self.inner.get_ref().1)
+    }
+
+    /// Whether an earlier session was resumed instead of a full handshake.
+    pub fn is_resumed(&self) -> bool {
+        self.inner.get_ref().1.handshake_kind() == Some(HandshakeKind::Resumed)
     }
 
     /// The client's verified certificate, if it showed one.

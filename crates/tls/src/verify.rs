@@ -1,7 +1,9 @@
-//! Judging a peer's certificate: the chain by webpki, then the alternative names by pattern.
+//! Judging a peer's certificate: the chain by webpki, then the alternative names by pattern and the
+//! certificate itself by its hash.
 
 use std::sync::Arc;
 
+use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::{verify_server_cert_signed_by_trust_anchor, verify_server_name};
 use rustls::crypto::{WebPkiSupportedAlgorithms, verify_tls12_signature, verify_tls13_signature};
@@ -12,17 +14,24 @@ use rustls::{
     SignatureScheme,
 };
 use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
+use sha2::{Digest, Sha256};
+use x509_parser::certificate::X509Certificate;
+use x509_parser::prelude::FromDer;
 
 use crate::peer::PeerCertificate;
 use crate::san::SanMatcher;
+use crate::settings::Pins;
 
 /// Judges servers.
 #[derive(Debug)]
 pub(crate) struct ServerVerifier {
     /// `None` accepts any certificate.
     pub(crate) roots: Option<Arc<RootCertStore>>,
+    /// Judges chain and host name where there are revocation lists.
+    pub(crate) revocation: Option<Arc<WebPkiServerVerifier>>,
     pub(crate) verify_host: bool,
     pub(crate) names: Vec<SanMatcher>,
+    pub(crate) pins: Pins,
     pub(crate) algorithms: WebPkiSupportedAlgorithms,
 }
 
@@ -35,7 +44,21 @@ impl ServerCertVerifier for ServerVerifier {
         _ocsp_response: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
-        if let Some(roots) = &self.roots {
+        if let Some(judge) = &self.revocation {
+            let verdict =
+                judge.verify_server_cert(end_entity, intermediates, server_name, &[], now);
+            // The name is looked at last: with a wrong one, the chain is good.
+            let wrong_name = matches!(
+                verdict,
+                Err(Error::InvalidCertificate(
+                    CertificateError::NotValidForName
+                        | CertificateError::NotValidForNameContext { .. }
+                ))
+            );
+            if self.verify_host || !wrong_name {
+                verdict?;
+            }
+        } else if let Some(roots) = &self.roots {
             let certificate = ParsedCertificate::try_from(end_entity)?;
             verify_server_cert_signed_by_trust_anchor(
                 &certificate,
@@ -49,6 +72,7 @@ impl ServerCertVerifier for ServerVerifier {
             }
         }
         check_names(&self.names, end_entity)?;
+        check_pins(&self.pins, end_entity)?;
         Ok(ServerCertVerified::assertion())
     }
 
@@ -80,6 +104,7 @@ impl ServerCertVerifier for ServerVerifier {
 pub(crate) struct ClientVerifier {
     pub(crate) chain: Arc<dyn ClientCertVerifier>,
     pub(crate) names: Vec<SanMatcher>,
+    pub(crate) pins: Pins,
 }
 
 impl ClientCertVerifier for ClientVerifier {
@@ -105,6 +130,7 @@ impl ClientCertVerifier for ClientVerifier {
             .chain
             .verify_client_cert(end_entity, intermediates, now)?;
         check_names(&self.names, end_entity)?;
+        check_pins(&self.pins, end_entity)?;
         Ok(verified)
     }
 
@@ -138,6 +164,23 @@ fn check_names(names: &[SanMatcher], certificate: &CertificateDer<'_>) -> Result
     let peer = PeerCertificate::parse(certificate)
         .ok_or(Error::InvalidCertificate(CertificateError::BadEncoding))?;
     if names.iter().any(|name| name.matches(&peer)) {
+        return Ok(());
+    }
+    Err(Error::InvalidCertificate(
+        CertificateError::ApplicationVerificationFailure,
+    ))
+}
+
+fn check_pins(pins: &Pins, certificate: &CertificateDer<'_>) -> Result<(), Error> {
+    if pins.is_empty() {
+        return Ok(());
+    }
+    let hash: [u8; 32] = Sha256::digest(certificate).into();
+    let key = || {
+        let (_, parsed) = X509Certificate::from_der(certificate).ok()?;
+        Some(<[u8; 32]>::from(Sha256::digest(parsed.public_key().raw)))
+    };
+    if pins.certificates.contains(&hash) || key().is_some_and(|key| pins.keys.contains(&key)) {
         return Ok(());
     }
     Err(Error::InvalidCertificate(

@@ -19,7 +19,7 @@ pub enum DownstreamTransport {
     Raw,
     /// Through TLS. A client that offers none of our application protocols is *not* refused: the
     /// connection goes on without one.
-    Tls(TlsServer),
+    Tls(Box<TlsServer>),
 }
 
 /// How a cluster sends bytes to one endpoint.
@@ -145,7 +145,5 @@ fn server_secrets(settings: &ServerSettings) -> Vec<Str> {
         .client_roots
         .clone()
         .filter(|_| settings.client_auth != ClientAuth::None);
-    std::iter::once(settings.identity.clone())
-        .chain(roots)
-        .collect()
+    settings.identities.iter().cloned().chain(roots).collect()
 }

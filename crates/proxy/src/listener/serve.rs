@@ -209,6 +209,9 @@ async fn open_tls(
                 peer: stream.peer(),
                 local_uri: local.and_then(|own| own.uris().next().map(Str::from)),
             };
+            if stream.is_resumed() {
+                listener.stats.ssl_session_reused().inc();
+            }
             if tls.peer.is_none() {
                 listener.stats.ssl_no_certificate().inc();
             }

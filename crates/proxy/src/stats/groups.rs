@@ -236,6 +236,7 @@ stat_group! {
         counter ssl_fail_verify_error = "ssl.fail_verify_error",
         counter ssl_fail_verify_no_cert = "ssl.fail_verify_no_cert",
         counter ssl_fail_verify_san = "ssl.fail_verify_san",
+        counter ssl_session_reused = "ssl.session_reused",
         counter ssl_no_certificate = "ssl.no_certificate",
     }
 }

@@ -3,7 +3,7 @@
 use ferromesh_proto::envoy::extensions::transport_sockets::tls::v3 as pb;
 use ferromesh_proto::envoy::extensions::transport_sockets::tls::v3::certificate_validation_context::TrustChainVerification;
 use ferromesh_proto::envoy::extensions::transport_sockets::tls::v3::secret::Type;
-use ferromesh_tls::{Identity, Secret, TrustedRoots};
+use ferromesh_tls::{Identity, Secret, TlsError, TrustedRoots};
 use ferromesh_types::Str;
 
 use super::context::Context;
@@ -19,13 +19,14 @@ pub fn compile(secret: pb::Secret) -> Result<Secret, Refusal> {
             Ok(identity.into())
         }
         Some(Type::ValidationContext(mut value)) => {
+            let lists = revocation(&mut value).at("validation_context")?;
             let roots = roots(&mut value).at("validation_context")?;
             // Names belong to the context that refers to the secret.
             nothing_left(&value).at("validation_context")?;
             let bytes = roots
                 .ok_or_else(|| Refusal::field("validation_context.trusted_ca", "is needed"))?;
             let roots = TrustedRoots::from_pem(&bytes).at("validation_context.trusted_ca")?;
-            Ok(roots.into())
+            Ok(revoking(roots, lists).at("validation_context.crl")?.into())
         }
         Some(Type::SessionTicketKeys(_)) => {
             Err(Refusal::field("session_ticket_keys", "is not supported"))
@@ -73,15 +74,39 @@ pub(super) fn inline_roots(
     value: &mut pb::CertificateValidationContext,
     context: &Context<'_>,
 ) -> Result<Option<Str>, Refusal> {
-    if value.system_root_certs.take().is_some() {
+    let lists = revocation(value)?;
+    let (bytes, roots) = if value.system_root_certs.take().is_some() {
         let roots = TrustedRoots::system().at("system_root_certs")?;
-        return Ok(Some(context.inline_secret(&[b"system"], roots)));
-    }
-    let Some(bytes) = roots(value)? else {
+        (b"system".to_vec(), roots)
+    } else if let Some(bytes) = roots(value)? {
+        let roots = TrustedRoots::from_pem(&bytes).at("trusted_ca")?;
+        (bytes, roots)
+    } else if lists.is_some() {
+        let reason = "revocation lists need the authorities that signed them (trusted_ca)";
+        return Err(Refusal::field("crl", reason));
+    } else {
         return Ok(None);
     };
-    let roots = TrustedRoots::from_pem(&bytes).at("trusted_ca")?;
-    Ok(Some(context.inline_secret(&[&bytes], roots)))
+    let (of_lists, leaf_only) = lists.clone().unwrap_or_default();
+    let roots = revoking(roots, lists).at("crl")?;
+    let parts: [&[u8]; 3] = [&bytes, &of_lists, &[u8::from(leaf_only)]];
+    Ok(Some(context.inline_secret(&parts, roots)))
+}
+
+/// Revocation lists in PEM, and whether they are for end certificates only.
+type Lists = (Vec<u8>, bool);
+
+fn revocation(value: &mut pb::CertificateValidationContext) -> Result<Option<Lists>, Refusal> {
+    let leaf_only = std::mem::take(&mut value.only_verify_leaf_cert_crl);
+    let lists = value.crl.take().map(data).transpose().at("crl")?;
+    Ok(lists.map(|lists| (lists, leaf_only)))
+}
+
+fn revoking(roots: TrustedRoots, lists: Option<Lists>) -> Result<TrustedRoots, TlsError> {
+    match lists {
+        Some((lists, leaf_only)) => roots.with_revocation(&lists, leaf_only),
+        None => Ok(roots),
+    }
 }
 
 /// The PEM bundle of trusted roots.

@@ -6,6 +6,9 @@ use ferromesh_proto::envoy::config::core::v3::proxy_protocol_config::Version;
 use ferromesh_proto::envoy::config::core::v3::transport_socket::ConfigType;
 use ferromesh_proto::envoy::extensions::transport_sockets::proxy_protocol::v3::ProxyProtocolUpstreamTransport;
 use ferromesh_proto::envoy::extensions::transport_sockets::tls::v3 as pb;
+use ferromesh_proto::envoy::extensions::transport_sockets::tls::v3::downstream_tls_context::{
+    OcspStaplePolicy, SessionTicketKeysType,
+};
 use ferromesh_proto::envoy::extensions::transport_sockets::tls::v3::tls_parameters::TlsProtocol;
 use ferromesh_proto::google::protobuf::Any;
 use ferromesh_proto::{any, type_url};
@@ -16,7 +19,7 @@ use ferromesh_tls::{
 use ferromesh_types::Str;
 
 use super::context::Context;
-use super::fields::{Source, config_source, flag};
+use super::fields::{Source, config_source, flag, number};
 use super::refusal::{At, Refusal, nothing_left};
 use super::validation::Validation;
 use super::{sds, validation};
@@ -81,7 +84,8 @@ pub(super) fn downstream(
         Socket::Tls(tls) => {
             let settings = server_settings(tls, context).at("typed_config")?;
             let store = context.compiler.secrets.clone();
-            Ok(DownstreamTransport::Tls(TlsServer::new(settings, store)))
+            let server = Box::new(TlsServer::new(settings, store));
+            Ok(DownstreamTransport::Tls(server))
         }
     }
 }
@@ -145,10 +149,10 @@ fn server_settings(
 ) -> Result<ServerSettings, Refusal> {
     let common = common(tls.common_tls_context.take(), context).at("common_tls_context")?;
     let required = flag(tls.require_client_certificate.take(), false);
-    let identity = common.identity.ok_or_else(|| {
+    if common.identities.is_empty() {
         let reason = "a certificate is needed (tls_certificates or an SDS secret)";
-        Refusal::field("common_tls_context", reason)
-    })?;
+        return Err(Refusal::field("common_tls_context", reason));
+    }
     let client_auth = match (required, common.validation.is_some()) {
         (true, true) => ClientAuth::Required,
         (false, true) => ClientAuth::Optional,
@@ -170,15 +174,29 @@ fn server_settings(
     // Sessions are resumed without state on the server, as long as their certificates live.
     tls.disable_stateful_session_resumption = false;
     tls.session_timeout = None;
+    if tls.ocsp_staple_policy() == OcspStaplePolicy::MustStaple {
+        let reason = "MUST_STAPLE is not supported: no OCSP response is ever stapled";
+        return Err(Refusal::field("ocsp_staple_policy", reason));
+    }
     tls.ocsp_staple_policy = 0;
     tls.full_scan_certs_on_sni_mismatch = None;
-    tls.prefer_client_ciphers = false;
-    if !flag(tls.require_sni, false) {
-        tls.require_sni = None;
-    }
+    let resumption = match tls.session_ticket_keys_type.take() {
+        Some(SessionTicketKeysType::DisableStatelessSessionResumption(disabled)) => !disabled,
+        None => true,
+        Some(_) => {
+            let reason = "keys of one's own are not supported; they are made and rotated here";
+            return Err(Refusal::field("session_ticket_keys", reason));
+        }
+    };
+    let prefer_client_ciphers = std::mem::take(&mut tls.prefer_client_ciphers);
+    let require_sni = flag(tls.require_sni.take(), false);
     nothing_left(&tls)?;
     Ok(ServerSettings {
-        identity,
+        identities: common.identities,
+        require_sni,
+        client_pins: validation.pins,
+        resumption,
+        prefer_client_ciphers,
         client_roots: validation.roots,
         client_auth,
         client_names: validation.names,
@@ -195,6 +213,13 @@ fn client_settings(
     let common = common(tls.common_tls_context.take(), context).at("common_tls_context")?;
     let sni = std::mem::take(&mut tls.sni);
     let validation = common.validation.unwrap_or_default();
+    if common.identities.len() > 1 {
+        let reason = "a client shows one certificate";
+        return Err(Refusal::field(
+            "common_tls_context.tls_certificates",
+            reason,
+        ));
+    }
     let trust = match validation.roots {
         Some(roots) => ServerTrust::Roots(roots),
         None if validation.names.is_empty() => ServerTrust::Unverified,
@@ -205,11 +230,13 @@ fn client_settings(
             ));
         }
     };
-    tls.max_session_keys = None;
+    let max_sessions = number(tls.max_session_keys.take());
     tls.enforce_rsa_key_usage = None;
     nothing_left(&tls)?;
     Ok(ClientSettings {
-        identity: common.identity,
+        identity: common.identities.into_iter().next(),
+        server_pins: validation.pins,
+        resumption: max_sessions != Some(0),
         verify_host: auto.san_validation && matches!(trust, ServerTrust::Roots(_)),
         trust,
         server_names: validation.names,
@@ -220,7 +247,7 @@ fn client_settings(
 }
 
 struct Common {
-    identity: Option<Str>,
+    identities: Vec<Str>,
     validation: Option<Validation>,
     alpn: Vec<Str>,
     parameters: TlsParameters,
@@ -231,9 +258,8 @@ fn common(
     context: &mut Context<'_>,
 ) -> Result<Common, Refusal> {
     let mut value = value.unwrap_or_default();
-    let identity = identity(&mut value, context)?;
     let compiled = Common {
-        identity,
+        identities: identities(&mut value, context)?,
         validation: validation::compile(value.validation_context_type.take(), context)?,
         alpn: std::mem::take(&mut value.alpn_protocols)
             .into_iter()
@@ -246,27 +272,22 @@ fn common(
     Ok(compiled)
 }
 
-fn identity(
+fn identities(
     value: &mut pb::CommonTlsContext,
     context: &mut Context<'_>,
-) -> Result<Option<Str>, Refusal> {
+) -> Result<Vec<Str>, Refusal> {
+    let mut names = Vec::new();
     let inline = std::mem::take(&mut value.tls_certificates);
+    for (index, certificate) in inline.into_iter().enumerate() {
+        let name = sds::inline_certificate(certificate, context);
+        names.push(name.at_index("tls_certificates", index)?);
+    }
     let named = std::mem::take(&mut value.tls_certificate_sds_secret_configs);
-    if inline.len() + named.len() > 1 {
-        let reason = "more than one certificate in one TLS context is not supported";
-        return Err(Refusal::field("tls_certificates", reason));
+    for (index, config) in named.into_iter().enumerate() {
+        let name = secret_name(config, context);
+        names.push(name.at_index("tls_certificate_sds_secret_configs", index)?);
     }
-    if let Some(certificate) = inline.into_iter().next() {
-        return sds::inline_certificate(certificate, context)
-            .map(Some)
-            .at_index("tls_certificates", 0);
-    }
-    named
-        .into_iter()
-        .next()
-        .map(|config| secret_name(config, context))
-        .transpose()
-        .at_index("tls_certificate_sds_secret_configs", 0)
+    Ok(names)
 }
 
 /// The name of a secret; those of the aggregated stream are noted for subscription.
@@ -293,6 +314,13 @@ fn parameters(value: Option<pb::TlsParameters>) -> Result<TlsParameters, Refusal
     let Some(mut value) = value else {
         return Ok(defaults);
     };
+    if matches!(
+        value.tls_maximum_protocol_version(),
+        TlsProtocol::TlSv10 | TlsProtocol::TlSv11
+    ) {
+        let reason = "TLS 1.0 and 1.1 are not spoken";
+        return Err(Refusal::field("tls_maximum_protocol_version", reason));
+    }
     let version = |version: TlsProtocol, default: TlsVersion| match version {
         TlsProtocol::TlsAuto => default,
         TlsProtocol::TlSv13 => TlsVersion::V1_3,
@@ -306,9 +334,14 @@ fn parameters(value: Option<pb::TlsParameters>) -> Result<TlsParameters, Refusal
             .into_iter()
             .map(Str::from)
             .collect(),
+        groups: std::mem::take(&mut value.ecdh_curves)
+            .into_iter()
+            .map(Str::from)
+            .collect(),
     };
     value.tls_minimum_protocol_version = 0;
     value.tls_maximum_protocol_version = 0;
     nothing_left(&value)?;
+    compiled.check()?;
     Ok(compiled)
 }

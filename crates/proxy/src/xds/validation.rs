@@ -2,12 +2,14 @@
 
 use std::sync::Arc;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use ferromesh_proto::envoy::extensions::transport_sockets::tls::v3 as pb;
 use ferromesh_proto::envoy::extensions::transport_sockets::tls::v3::common_tls_context::ValidationContextType;
 use ferromesh_proto::envoy::extensions::transport_sockets::tls::v3::subject_alt_name_matcher::SanType;
 use ferromesh_proto::envoy::r#type::matcher::v3::StringMatcher;
 use ferromesh_route::StringMatch;
-use ferromesh_tls::{SanKind, SanMatcher, SanPattern};
+use ferromesh_tls::{Pins, SanKind, SanMatcher, SanPattern};
 use ferromesh_types::Str;
 
 use super::context::Context;
@@ -22,6 +24,8 @@ pub(super) struct Validation {
     pub(super) roots: Option<Str>,
     /// One of these must match; empty accepts every name.
     pub(super) names: Vec<SanMatcher>,
+    /// One of these must match; empty accepts every certificate.
+    pub(super) pins: Pins,
 }
 
 /// Compiles a validation context; `None` when there is none.
@@ -32,12 +36,11 @@ pub(super) fn compile(
     Ok(Some(match kind {
         None => return Ok(None),
         Some(ValidationContextType::ValidationContext(value)) => {
-            let (names, roots) = inline_validation(value, context).at("validation_context")?;
-            Validation { roots, names }
+            inline_validation(value, context).at("validation_context")?
         }
         Some(ValidationContextType::ValidationContextSdsSecretConfig(config)) => Validation {
             roots: Some(secret_name(config, context).at("validation_context_sds_secret_config")?),
-            names: Vec::new(),
+            ..Validation::default()
         },
         Some(ValidationContextType::CombinedValidationContext(mut combined)) => {
             let field = "combined_validation_context";
@@ -45,7 +48,7 @@ pub(super) fn compile(
                 .default_validation_context
                 .take()
                 .unwrap_or_default();
-            let (names, inline) = inline_validation(default, context)
+            let inline = inline_validation(default, context)
                 .at("default_validation_context")
                 .at(field)?;
             let secret = combined.validation_context_sds_secret_config.take();
@@ -57,8 +60,9 @@ pub(super) fn compile(
             nothing_left(&combined).at(field)?;
             // What comes by SDS is laid over the default.
             Validation {
-                roots: named.or(inline),
-                names,
+                roots: named.or(inline.roots),
+                names: inline.names,
+                pins: inline.pins,
             }
         }
         Some(
@@ -68,12 +72,10 @@ pub(super) fn compile(
     }))
 }
 
-type NamesAndRoots = (Vec<SanMatcher>, Option<Str>);
-
 fn inline_validation(
     mut value: pb::CertificateValidationContext,
     context: &mut Context<'_>,
-) -> Result<NamesAndRoots, Refusal> {
+) -> Result<Validation, Refusal> {
     let mut names = Vec::new();
     let typed = std::mem::take(&mut value.match_typed_subject_alt_names);
     for (index, each) in typed.into_iter().enumerate() {
@@ -88,8 +90,44 @@ fn inline_validation(
     let roots = sds::inline_roots(&mut value, context)?;
     // Which authorities the server names in its request is no matter of trust.
     value.suppress_client_ca_list = false;
+    let pins = pins(&mut value)?;
     nothing_left(&value)?;
-    Ok((names, roots))
+    Ok(Validation { roots, names, pins })
+}
+
+/// The hashes of certificates and keys that are accepted.
+fn pins(value: &mut pb::CertificateValidationContext) -> Result<Pins, Refusal> {
+    let mut pins = Pins::default();
+    let hashes = std::mem::take(&mut value.verify_certificate_hash);
+    for (index, text) in hashes.iter().enumerate() {
+        let hash = hexadecimal(text)
+            .ok_or_else(|| Refusal::new(format!("{text:?} is no SHA-256 in hexadecimal")));
+        pins.certificates
+            .push(hash.at_index("verify_certificate_hash", index)?);
+    }
+    let keys = std::mem::take(&mut value.verify_certificate_spki);
+    for (index, text) in keys.iter().enumerate() {
+        let decoded = BASE64.decode(text).ok();
+        let hash = decoded.and_then(|bytes| <[u8; 32]>::try_from(bytes).ok());
+        let hash = hash.ok_or_else(|| Refusal::new(format!("{text:?} is no SHA-256 in Base64")));
+        pins.keys
+            .push(hash.at_index("verify_certificate_spki", index)?);
+    }
+    Ok(pins)
+}
+
+/// With or without colons between the bytes, as openssl and sha256sum write it.
+fn hexadecimal(text: &str) -> Option<[u8; 32]> {
+    let digits: Vec<u8> = text
+        .chars()
+        .filter(|letter| *letter != ':')
+        .map(|letter| letter.to_digit(16).map(|digit| digit as u8))
+        .collect::<Option<_>>()?;
+    let bytes: Vec<u8> = digits
+        .chunks(2)
+        .map(|pair| pair[0] << 4 | pair.get(1).copied().unwrap_or(0))
+        .collect();
+    (digits.len() == 64).then_some(bytes)?.try_into().ok()
 }
 
 fn typed_san(value: pb::SubjectAltNameMatcher) -> Result<SanMatcher, Refusal> {

@@ -13,3 +13,4 @@ mod outliers;
 mod overload;
 mod peers;
 mod resilience;
+mod tcp;
