@@ -103,20 +103,24 @@ impl TlsServer {
             let found = self.store.find(name);
             found.ok_or_else(|| TlsError::SecretMissing(name.clone()))
         };
-        let roots = self.settings.client_roots.as_ref().map(find).transpose()?;
-        let mut built = self.built.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(built) = &*built
-            && self.is_current(&built.identities)
-            && same(built.roots.as_ref(), roots.as_ref())
-        {
-            return Ok(Arc::clone(&built.config));
-        }
         let identities: Vec<_> = self
             .settings
             .identities
             .iter()
             .map(find)
             .collect::<Result<_, _>>()?;
+        let roots = self.settings.client_roots.as_ref().map(find).transpose()?;
+        let mut built = self.built.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(built) = &*built
+            && built
+                .identities
+                .iter()
+                .zip(&identities)
+                .all(|(was, is)| Arc::ptr_eq(was, is))
+            && same(built.roots.as_ref(), roots.as_ref())
+        {
+            return Ok(Arc::clone(&built.config));
+        }
         let keys = self.keys(&identities)?;
         let leaf = keys.first().and_then(|key| key.cert.first());
         let local = leaf.and_then(|leaf| PeerCertificate::from_chain([leaf.as_ref()]));
@@ -128,15 +132,6 @@ impl TlsServer {
             local: local.map(Arc::new),
         });
         Ok(config)
-    }
-
-    /// Whether the store still has these secrets.
-    fn is_current(&self, identities: &[Arc<Secret>]) -> bool {
-        let names = &self.settings.identities;
-        names.iter().zip(identities).all(|(name, built)| {
-            let found = self.store.find(name);
-            found.is_some_and(|found| Arc::ptr_eq(&found, built))
-        })
     }
 
     fn keys(&self, identities: &[Arc<Secret>]) -> Result<Vec<Arc<CertifiedKey>>, TlsError> {
