@@ -36,3 +36,26 @@ pub fn meshproxy() -> anyhow::Result<PathBuf> {
     shell::run(cargo.args(["build", "--quiet", "--package", "ferromesh-meshproxy"]))?;
     Ok(shell::target().join("debug/meshproxy"))
 }
+
+/// Builds what `cargo xtask bench proxy` measures, and the drivers around it. Returns the proxy and
+/// the drivers' program.
+pub fn measured(profile: &str) -> anyhow::Result<(PathBuf, PathBuf)> {
+    println!("building meshproxy ({profile}) and the load drivers (release)");
+    let built = |profile: &str, package: &str, program: &str| {
+        let arguments = [
+            "build",
+            "--quiet",
+            "--profile",
+            profile,
+            "--package",
+            package,
+        ];
+        shell::run(shell::cargo().args(arguments))?;
+        let file = shell::target().join(profile).join(program);
+        let missing = || format!("no file {}", file.display());
+        file.canonicalize().with_context(missing)
+    };
+    let proxy = built(profile, "ferromesh-meshproxy", "meshproxy")?;
+    let driver = built("release", "ferromesh-bench", "ferromesh-bench")?;
+    Ok((proxy, driver))
+}

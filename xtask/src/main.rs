@@ -37,7 +37,7 @@ enum Command {
     Layers,
     /// Check the length of files and functions.
     Size,
-    /// Measure: what proxies cost the control plane.
+    /// Measure: what a request costs the proxy, what proxies cost the control plane.
     Bench(bench::Settings),
     /// Run recorded cases of Istio's behaviour against our code.
     Conformance(conformance::Settings),

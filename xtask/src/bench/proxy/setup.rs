@@ -1,0 +1,212 @@
+//! What all cases need: programs, certificates, an upstream, a folder.
+
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, bail};
+
+use crate::{build, setup, shell};
+
+/// The core of the measured proxy.
+pub const PROXY_CORE: &str = "1";
+/// The core of everything else.
+pub const LOAD_CORE: &str = "0";
+
+/// Programs and files of a run.
+pub struct Bench {
+    /// Our proxy.
+    pub meshproxy: PathBuf,
+    /// Relay, upstream and drivers.
+    pub driver: PathBuf,
+    /// The stock Envoy, if there is one.
+    pub envoy: Option<PathBuf>,
+    /// For configs, logs and results.
+    pub folder: PathBuf,
+    /// For TLS.
+    pub certificates: Certificates,
+    /// The server behind the proxies.
+    pub upstream: Upstream,
+    _upstream: Running,
+}
+
+/// Files of one certificate, which both ends of mutual TLS show.
+pub struct Certificates {
+    /// The chain.
+    pub chain: PathBuf,
+    /// Its key.
+    pub key: PathBuf,
+    /// The root.
+    pub roots: PathBuf,
+}
+
+impl Certificates {
+    /// Chain and key in one file.
+    pub fn combined(&self) -> PathBuf {
+        self.chain.with_file_name("combined.pem")
+    }
+}
+
+/// The ports of the server behind the proxies, on loopback.
+#[derive(Clone, Copy, Debug)]
+pub struct Upstream {
+    /// HTTP/1.1.
+    pub http1: u16,
+    /// HTTP/2.
+    pub http2: u16,
+    /// Bulk bytes.
+    pub bulk: u16,
+}
+
+/// A process that ends with its owner.
+pub struct Running(Child);
+
+impl Running {
+    /// Starts `program` on `core`; what it says goes to `log`.
+    pub fn start(core: &str, program: &Path, words: &[&str], log: &Path) -> anyhow::Result<Self> {
+        let log = std::fs::File::create(log)?;
+        let child = Command::new("taskset")
+            .args(["-c", core])
+            .arg(program)
+            .args(words)
+            .stdin(Stdio::null())
+            .stdout(log.try_clone()?)
+            .stderr(log)
+            .spawn()
+            .with_context(|| format!("cannot start {}", program.display()))?;
+        Ok(Self(child))
+    }
+
+    /// Its number; taskset becomes the program, so that it is the program's.
+    pub fn id(&self) -> u32 {
+        self.0.id()
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // It may have ended by itself. A polite signal first: nginx and HAProxy have children.
+        let _ = shell::capture(Command::new("kill").arg(self.0.id().to_string()));
+        let end = Instant::now() + Duration::from_secs(3);
+        while matches!(self.0.try_wait(), Ok(None)) && Instant::now() < end {
+            std::thread::park_timeout(Duration::from_millis(10));
+        }
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// Builds and finds the programs, makes the certificates and starts the upstream.
+pub fn prepare(profile: &str) -> anyhow::Result<Bench> {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    if cores < 2 {
+        bail!("the measured proxy needs a core of its own: this machine has only one");
+    }
+    let (meshproxy, driver) = build::measured(profile)?;
+    let folder = shell::target().join("bench").join("proxy");
+    std::fs::create_dir_all(&folder)?;
+    let folder = folder.canonicalize()?;
+    let certificates = certificates(&folder)?;
+    let upstream = Upstream {
+        http1: free_port()?,
+        http2: free_port()?,
+        bulk: free_port()?,
+    };
+    let ports = [upstream.http1, upstream.http2, upstream.bulk].map(address);
+    let [http1, http2, bulk] = &ports;
+    let words = ["upstream", http1, http2, bulk];
+    let running = Running::start(LOAD_CORE, &driver, &words, &folder.join("upstream.log"))?;
+    wait_for(upstream.bulk)?;
+    let envoy = match std::env::var_os("FERROMESH_ENVOY") {
+        Some(path) => Some(PathBuf::from(path)),
+        None => setup::envoy().ok(),
+    };
+    Ok(Bench {
+        meshproxy,
+        driver,
+        envoy,
+        folder,
+        certificates,
+        upstream,
+        _upstream: running,
+    })
+}
+
+/// A port of loopback that is free now.
+pub fn free_port() -> anyhow::Result<u16> {
+    let listener = TcpListener::bind("127.0.0.1:0").context("no free port")?;
+    Ok(listener.local_addr()?.port())
+}
+
+/// The port on loopback, as programs take it.
+pub fn address(port: u16) -> String {
+    format!("127.0.0.1:{port}")
+}
+
+/// Waits until something listens there.
+pub fn wait_for(port: u16) -> anyhow::Result<()> {
+    let end = Instant::now() + Duration::from_secs(20);
+    while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
+        if Instant::now() > end {
+            bail!("nothing listens on port {port}");
+        }
+        std::thread::park_timeout(Duration::from_millis(20));
+    }
+    Ok(())
+}
+
+/// A root and a P-256 certificate for `bench.example`, made by OpenSSL.
+fn certificates(folder: &Path) -> anyhow::Result<Certificates> {
+    let path = |name: &str| folder.join(name);
+    let made = Certificates {
+        chain: path("chain.pem"),
+        key: path("key.pem"),
+        roots: path("root.pem"),
+    };
+    let curve = [
+        "-newkey",
+        "ec",
+        "-pkeyopt",
+        "ec_paramgen_curve:prime256v1",
+        "-nodes",
+    ];
+    let openssl = || {
+        let mut command = Command::new("openssl");
+        command
+            .arg("req")
+            .args(["-x509", "-days", "30"])
+            .args(curve);
+        command
+    };
+    shell::output(
+        openssl()
+            .args([
+                "-subj",
+                "/CN=bench root",
+                "-addext",
+                "basicConstraints=critical,CA:TRUE",
+            ])
+            .arg("-keyout")
+            .arg(path("root-key.pem"))
+            .arg("-out")
+            .arg(&made.roots),
+    )?;
+    shell::output(
+        openssl()
+            .args(["-subj", "/CN=bench", "-addext", "basicConstraints=CA:FALSE"])
+            .args(["-addext", "subjectAltName=DNS:bench.example"])
+            .arg("-CA")
+            .arg(&made.roots)
+            .arg("-CAkey")
+            .arg(path("root-key.pem"))
+            .arg("-keyout")
+            .arg(&made.key)
+            .arg("-out")
+            .arg(&made.chain),
+    )?;
+    let mut both = std::fs::read(&made.chain)?;
+    both.extend(std::fs::read(&made.key)?);
+    std::fs::write(made.combined(), both)?;
+    Ok(made)
+}
