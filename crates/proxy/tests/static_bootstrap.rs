@@ -171,13 +171,13 @@ async fn a_listener_waits_until_the_names_of_its_clusters_are_resolved() {
 async fn what_is_not_supported_is_refused_by_name() {
     let proxy = Proxy::start(settings()).expect("started");
     let yaml = "static_resources:\n  clusters:\n  - name: a\n    type: STATIC\n    \
-                health_checks: [{timeout: 1s}]\n";
+                connection_pool_per_downstream_connection: true\n";
     let refusal = proxy
         .apply_bootstrap(bootstrap_from_yaml(yaml).expect("valid"))
         .expect_err("not supported");
     assert_eq!(
         refusal.to_string(),
-        "static_resources.clusters[0].health_checks: is not supported"
+        "static_resources.clusters[0].connection_pool_per_downstream_connection: is not supported"
     );
     proxy.drain(std::time::Duration::from_secs(5)).await;
 }

@@ -143,7 +143,10 @@ fn publish(cluster: &Cluster, found: Vec<(DnsHost, Option<Vec<SocketAddr>>)>) {
                 continue;
             }
             endpoints.push(Arc::new(Endpoint {
-                counters: counters.get(&address).cloned().unwrap_or_default(),
+                counters: counters
+                    .get(&address)
+                    .cloned()
+                    .unwrap_or_else(|| cluster.new_counters()),
                 address,
                 hostname: host.host.clone(),
                 locality: host.locality.clone(),
@@ -152,6 +155,7 @@ fn publish(cluster: &Cluster, found: Vec<(DnsHost, Option<Vec<SocketAddr>>)>) {
                 health: Health::Unknown,
                 transport: Arc::clone(cluster.transports.find(&host.match_metadata)),
                 workload: ferromesh_types::Str::default(),
+                check: host.check.clone(),
             }));
         }
     }

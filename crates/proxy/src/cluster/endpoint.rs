@@ -7,6 +7,7 @@ use ferromesh_types::{Locality, Str};
 
 use super::Address;
 use super::health::{EndpointHealth, HealthFlags};
+use super::health_check::EndpointCheck;
 use crate::compiled::UpstreamTransport;
 
 /// One place that a cluster's requests can go to. Immutable except for its counters.
@@ -28,6 +29,8 @@ pub struct Endpoint {
     pub transport: Arc<UpstreamTransport>,
     /// `istio.workload` of its metadata; empty without.
     pub workload: Str,
+    /// What it says about its own health checks.
+    pub check: Option<Box<EndpointCheck>>,
     /// Carried over by address from one set of endpoints to the next.
     pub counters: Arc<EndpointCounters>,
 }

@@ -84,6 +84,11 @@ impl EndpointHealth {
         self.since.load(Ordering::Relaxed)
     }
 
+    /// It takes traffic from now on.
+    pub(crate) fn begins(&self) {
+        self.since.store(clock::millis(), Ordering::Relaxed);
+    }
+
     /// It takes traffic since `at`.
     #[cfg(test)]
     pub(crate) fn begin_at(&self, at: u64) {

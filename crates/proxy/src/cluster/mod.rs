@@ -9,6 +9,7 @@ pub(crate) mod clock;
 pub(crate) mod dns;
 mod endpoint;
 mod health;
+pub mod health_check;
 pub mod lb;
 mod original_dst;
 pub mod outlier;
@@ -20,6 +21,7 @@ pub use endpoint::{
 };
 pub use ferromesh_net::Address;
 pub use health::{EndpointHealth, HealthFlags};
+pub use health_check::HealthChecks;
 pub use lb::{LbPolicy, PickContext};
 pub use original_dst::OriginalDestinations;
 pub use outlier::{Finding, OutlierDetection, OutlierSettings};

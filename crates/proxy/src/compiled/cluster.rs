@@ -9,10 +9,11 @@ use ferromesh_runtime::Publisher;
 use ferromesh_types::Str;
 
 use super::transport::{Transports, UpstreamTransport};
+use crate::cluster::health_check::{EndpointCheck, is_pending};
 use crate::cluster::lb::{PickContext, pick};
 use crate::cluster::{
-    CircuitBreakers, Endpoint, EndpointSet, Finding, LbPolicy, OriginalDestinations,
-    OutlierDetection, SetSettings,
+    CircuitBreakers, Endpoint, EndpointCounters, EndpointSet, Finding, HealthChecks, LbPolicy,
+    OriginalDestinations, OutlierDetection, SetSettings,
 };
 use crate::stats::ClusterStats;
 
@@ -51,6 +52,8 @@ pub struct Cluster {
     pub service: Option<(Str, Str, Str)>,
     /// Whether connections are closed when their endpoint turns unhealthy.
     pub close_connections_on_health_failure: bool,
+    /// Checks of the endpoints' health.
+    pub health_checks: Option<HealthChecks>,
     /// Ejection of endpoints that fail.
     pub outlier: Option<OutlierDetection>,
     /// Whether open connections are closed when their endpoint goes.
@@ -149,6 +152,20 @@ impl Cluster {
         external && !self.endpoints_arrived.load(Ordering::Acquire)
     }
 
+    /// Whether some endpoint has not had its first health check.
+    pub fn awaits_checks(&self) -> bool {
+        self.health_checks.is_some() && self.endpoints.current().endpoints().any(is_pending)
+    }
+
+    /// Counters for an endpoint that was not there before.
+    pub fn new_counters(&self) -> Arc<EndpointCounters> {
+        let counters = EndpointCounters::default();
+        if self.health_checks.is_some() {
+            HealthChecks::begin(&counters);
+        }
+        Arc::new(counters)
+    }
+
     /// Whether the original destination is the endpoint.
     pub fn is_original_destination(&self) -> bool {
         matches!(self.discovery, Discovery::OriginalDestination { .. })
@@ -216,6 +233,8 @@ pub struct DnsHost {
     pub weight: u32,
     /// The weight of its locality; 0 when the config gives none.
     pub locality_weight: u32,
+    /// What it says about its own health checks.
+    pub check: Option<Box<EndpointCheck>>,
     /// `envoy.transport_socket_match` of its metadata.
     pub match_metadata: serde_json::Map<String, serde_json::Value>,
 }

@@ -103,6 +103,7 @@ impl Exchange<'_> {
             &cluster.circuit_breakers.default
         };
         let mut head = self.head.clone();
+        head.headers.set("x-envoy-internal", "true");
         if policy.shadow_suffix {
             head.set_authority(&shadow_authority(self.head.authority()));
         }
@@ -229,14 +230,19 @@ impl Copy {
         };
         let acquired = acquire(worker, &self.cluster, &self.endpoint, &wanted).await;
         let (acquired, _slot) = start::admit(acquired, &self.cluster, &self.limits)?;
+        let mut head = self.head.clone();
+        if let Some(local) = acquired.local() {
+            // A copy comes from us, not from the client.
+            let own = local.ip().to_string();
+            let value = match head.headers.joined("x-forwarded-for") {
+                Some(present) if !present.is_empty() => format!("{present},{own}"),
+                _ => own,
+            };
+            head.headers.set("x-forwarded-for", value);
+        }
         let mut unused = Outcome::default();
-        let mut upstream = start::send_head(
-            &self.head,
-            self.framing,
-            &self.cluster,
-            acquired,
-            &mut unused,
-        )?;
+        let mut upstream =
+            start::send_head(&head, self.framing, &self.cluster, acquired, &mut unused)?;
         let mut sending = Sending {
             left: body,
             trailers,

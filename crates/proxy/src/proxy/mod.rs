@@ -29,7 +29,7 @@ use readiness::Readiness;
 use crate::access_log::LogSinks;
 use crate::bootstrap::{self, BootstrapSettings};
 use crate::cluster::dns::DnsResolvers;
-use crate::cluster::outlier;
+use crate::cluster::{health_check, outlier};
 use crate::compiled::{Config, OverloadSettings};
 use crate::snapshot::Live;
 use crate::stats::Stats;
@@ -94,6 +94,8 @@ pub(crate) struct Shared {
     pub(crate) health_failed: AtomicBool,
     pub(crate) quit: Notify,
     resolvers: Mutex<DnsResolvers>,
+    /// Told when something that config waits for has come.
+    changed: Arc<Notify>,
 }
 
 impl Proxy {
@@ -148,6 +150,7 @@ impl Proxy {
             health_failed: AtomicBool::new(false),
             quit: Notify::new(),
             resolvers: Mutex::new(DnsResolvers::new(Arc::clone(&changed))),
+            changed: Arc::clone(&changed),
         });
         shared.control.workers_started().set(1);
         let handle = ProxyHandle { shared };
@@ -287,7 +290,10 @@ impl ProxyHandle {
     /// Begins what runs beside the clusters: looking up names, judging endpoints.
     fn resolve(&self, live: &Live) {
         lock(&self.shared.resolvers).follow(live.cluster_objects());
-        live.cluster_objects().for_each(outlier::watch::follow);
+        for cluster in live.cluster_objects() {
+            outlier::watch::follow(cluster);
+            health_check::watch::follow(cluster, &self.shared.changed);
+        }
     }
 
     /// Looks again whenever a secret or a DNS answer came, and from time to time.

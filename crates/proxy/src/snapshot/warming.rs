@@ -76,6 +76,7 @@ impl Live {
         let secrets = &self.compiler.secrets;
         let is_warm = |cluster: &Cluster| {
             !cluster.awaits_endpoints()
+                && !cluster.awaits_checks()
                 && cluster
                     .secrets()
                     .iter()

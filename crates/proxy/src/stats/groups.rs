@@ -198,6 +198,17 @@ impl OutlierStats {
 }
 
 stat_group! {
+    /// Of the health checks of one cluster, under `cluster.<name>.health_check.`.
+    pub struct HealthCheckStats {
+        counter attempt = "attempt",
+        counter success = "success",
+        counter failure = "failure",
+        counter network_failure = "network_failure",
+        gauge healthy = "healthy",
+    }
+}
+
+stat_group! {
     /// Of a fault filter, under `http.<stat prefix>.fault.`.
     pub struct FaultStats {
         counter aborts_injected = "aborts_injected",

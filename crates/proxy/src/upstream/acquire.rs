@@ -1,5 +1,6 @@
 //! A connection for one exchange: one that is kept, or a new one, within the circuit breakers.
 
+use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -49,6 +50,16 @@ pub(crate) enum Acquired {
     Http1(Box<Http1Upstream>),
     /// One stream of an HTTP/2 connection.
     Http2(Reservation),
+}
+
+impl Acquired {
+    /// Our end of the connection.
+    pub(crate) fn local(&self) -> Option<SocketAddr> {
+        match self {
+            Self::Http1(lent) => lent.local,
+            Self::Http2(reservation) => reservation.local(),
+        }
+    }
 }
 
 /// There is no connection.

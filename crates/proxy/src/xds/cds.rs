@@ -21,13 +21,13 @@ use super::fields::{
 };
 use super::refusal::{At, Refusal, nothing_left};
 use super::transport::AutoNames;
-use super::{eds, load_balancing, outlier, transport, upstream_http};
+use super::{eds, health_checks, load_balancing, outlier, transport, upstream_http};
 use crate::cluster::{
-    CircuitBreakers, HealthFlags, LbPolicy, OriginalDestinations, OutlierDetection, RetryBudget,
-    Thresholds,
+    CircuitBreakers, HealthChecks, HealthFlags, LbPolicy, OriginalDestinations, OutlierDetection,
+    RetryBudget, Thresholds,
 };
 use crate::compiled::{Cluster, Discovery, TcpKeepalive, TransportMatch, Transports};
-use crate::stats::{ClusterStats, OutlierStats};
+use crate::stats::{ClusterStats, HealthCheckStats, OutlierStats};
 
 /// Envoy's default for making a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -67,6 +67,18 @@ fn cluster(mut value: pb::Cluster, context: &mut Context<'_>) -> Result<Cluster,
             let stats = OutlierStats::new(stats, &format!("{prefix}outlier_detection."));
             OutlierDetection::new(settings, stats)
         });
+    let health_checks = health_checks::compile(take(&mut value.health_checks))?;
+    let health_checks = health_checks.map(|settings| {
+        let stats = &context.compiler.stats;
+        let stats = HealthCheckStats::new(stats, &format!("{prefix}health_check."));
+        HealthChecks::new(settings, stats)
+    });
+    if health_checks.is_some() {
+        let findings = HealthFlags::FAILED_ACTIVE
+            .with(HealthFlags::PENDING_ACTIVE)
+            .with(HealthFlags::DEGRADED_ACTIVE);
+        set_settings.heeds = set_settings.heeds.with(findings);
+    }
     if outlier.is_some() {
         set_settings.heeds = set_settings.heeds.with(HealthFlags::FAILED_OUTLIER);
     }
@@ -96,6 +108,7 @@ fn cluster(mut value: pb::Cluster, context: &mut Context<'_>) -> Result<Cluster,
         close_connections_on_health_failure: take(
             &mut value.close_connections_on_host_health_failure,
         ),
+        health_checks,
         outlier,
         endpoints_arrived: AtomicBool::new(false),
         endpoints: Publisher::new(crate::cluster::EndpointSet::default()),

@@ -17,8 +17,8 @@ use ferromesh_types::{Locality, Str};
 use super::fields::{
     address, duration, locality, metadata_object, number, socket_port, tcp_only, text_member,
 };
-use super::matchers;
 use super::refusal::{At, Refusal, nothing_left};
+use super::{health_checks, matchers};
 use crate::cluster::{Address, Endpoint, EndpointCounters, EndpointSet, Health, SetSettings};
 use crate::compiled::{Cluster, DnsFamily, DnsHost, DnsSettings};
 
@@ -120,7 +120,11 @@ impl Builder<'_> {
         let criteria = metadata_object(metadata.as_ref(), MATCH_NAMESPACE);
         let istio = metadata_object(metadata.as_ref(), "istio");
         self.endpoints.push(Arc::new(Endpoint {
-            counters: self.counters.get(&address).cloned().unwrap_or_default(),
+            counters: self
+                .counters
+                .get(&address)
+                .cloned()
+                .unwrap_or_else(|| self.cluster.new_counters()),
             address,
             hostname: take(&mut host.hostname).into(),
             locality: place.clone(),
@@ -131,12 +135,13 @@ impl Builder<'_> {
             health: health(value.health_status()),
             transport: Arc::clone(self.cluster.transports.find(&criteria)),
             workload: text_member(&istio, "workload"),
+            check: health_checks::of_endpoint(host.health_check_config.take())
+                .at("endpoint.health_check_config")?,
         }));
         value.health_status = 0;
         // The other family's address of the same endpoint; the first is enough to reach it.
         host.additional_addresses.clear();
         host.observability_name.clear();
-        host.health_check_config = None;
         nothing_left(&host).at("endpoint")?;
         nothing_left(&value)
     }
@@ -219,7 +224,10 @@ fn dns_locality(group: pb::LocalityLbEndpoints, hosts: &mut Vec<DnsHost>) -> Res
     let place = locality(group.locality);
     let locality_weight = number(group.load_balancing_weight).unwrap_or(0);
     for (index, mut each) in group.lb_endpoints.into_iter().enumerate() {
-        let endpoint = host(each.host_identifier.take()).at_index("lb_endpoints", index)?;
+        let mut endpoint = host(each.host_identifier.take()).at_index("lb_endpoints", index)?;
+        let check = health_checks::of_endpoint(endpoint.health_check_config.take())
+            .at("endpoint.health_check_config")
+            .at_index("lb_endpoints", index)?;
         let (name, port) = dns_address(endpoint.address)
             .at("endpoint.address")
             .at_index("lb_endpoints", index)?;
@@ -230,6 +238,7 @@ fn dns_locality(group: pb::LocalityLbEndpoints, hosts: &mut Vec<DnsHost>) -> Res
             priority: group.priority,
             weight: number(each.load_balancing_weight).unwrap_or(1).max(1),
             locality_weight,
+            check,
             match_metadata: metadata_object(each.metadata.as_ref(), MATCH_NAMESPACE),
         });
     }

@@ -13,6 +13,7 @@ mod context;
 pub mod eds;
 pub(crate) mod fields;
 mod header_edits;
+mod health_checks;
 mod http_filters;
 mod http_manager;
 mod http_options;

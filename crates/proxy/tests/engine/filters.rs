@@ -145,6 +145,7 @@ async fn a_preflight_is_answered_with_what_route_and_virtual_host_allow() {
         ("access-control-allow-credentials", "true"),
         ("access-control-allow-methods", "GET,PUT"),
         ("access-control-max-age", "60"),
+        ("access-control-expose-headers", "x-shown"),
         ("access-control-allow-private-network", "true"),
     ] {
         assert_eq!(field(&head, name), Some(value), "{name} of {head}");
@@ -153,6 +154,10 @@ async fn a_preflight_is_answered_with_what_route_and_virtual_host_allow() {
     let (head, _) = ask(&fixture, &other).await;
     assert!(head.starts_with("HTTP/1.1 200 "), "{head}");
     assert_eq!(field(&head, "access-control-allow-origin"), None);
+    assert_eq!(
+        field(&head, "access-control-allow-methods"),
+        Some("GET,PUT")
+    );
     assert_eq!(endpoint.requests.load(Ordering::SeqCst), 0);
 }
 

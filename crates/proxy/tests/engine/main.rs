@@ -3,6 +3,7 @@
 
 mod churn;
 mod filters;
+mod health_checks;
 mod hedging;
 mod http1;
 mod http2;

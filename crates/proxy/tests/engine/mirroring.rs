@@ -36,6 +36,8 @@ async fn a_copy_goes_to_the_other_cluster_with_its_body_and_shadow_authority() {
         let (head, body) = seen.recv().await.expect("a copy");
         assert!(head.starts_with("POST /x HTTP/1.1"), "{head}");
         assert_eq!(field(&head, "host"), Some("shop-shadow:80"));
+        assert_eq!(field(&head, "x-envoy-internal"), Some("true"));
+        assert_eq!(field(&head, "x-forwarded-for"), Some("127.0.0.1"));
         assert_eq!(body, b"abc");
     }
 }

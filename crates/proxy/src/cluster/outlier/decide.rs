@@ -123,7 +123,7 @@ impl Court<'_> {
 }
 
 /// Lets an ejected endpoint take traffic again; true when it was ejected.
-fn readmit(endpoint: &Endpoint) -> bool {
+pub(super) fn readmit(endpoint: &Endpoint) -> bool {
     let health = &endpoint.counters.health;
     health.outlier.reset_all();
     health.clear(HealthFlags::FAILED_OUTLIER)

@@ -6,7 +6,7 @@ use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::time::MissedTickBehavior;
 use tracing::debug;
 
-use super::decide::{Court, ejected};
+use super::decide::{Court, ejected, readmit};
 use super::{Cause, Suspect};
 use crate::cluster::{Endpoint, clock};
 use crate::compiled::Cluster;
@@ -75,4 +75,10 @@ fn judge(
     if changed {
         cluster.refresh_health();
     }
+}
+
+/// A health check of the endpoint passed: it need not wait for the end of an ejection.
+pub(crate) fn passed_health_check(cluster: &Cluster, endpoint: &Endpoint) -> bool {
+    let unejects = cluster.outlier.as_ref();
+    unejects.is_some_and(|detection| detection.settings.health_check_unejects) && readmit(endpoint)
 }

@@ -99,27 +99,26 @@ fn share(filter: &CorsFilter, policies: &Policies, exchange: &mut Exchange<'_>) 
         if forward.unwrap_or(true) {
             return Step::Continue;
         }
-        return Step::Reply(Box::new(LocalReply::new(200, "", "cors_response")));
+        // As Envoy does: the answer says what is allowed in general, but names no origin.
+        return Step::Reply(Box::new(preflight_answer(policies, false)));
     }
-    let allowed = policies.allowed(origin);
+    let private = headers.find("access-control-request-private-network") == Some(b"true");
+    // The fields that every answer to that origin carries are put in on its way back.
+    exchange.filters.cors = Some(Box::new(policies.allowed(origin)));
     if !preflight {
-        exchange.filters.cors = Some(Box::new(allowed));
         return Step::Continue;
     }
-    let private = headers.find("access-control-request-private-network");
-    let reply = preflight_answer(policies, &allowed, private == Some(b"true"));
-    Step::Reply(Box::new(reply))
+    Step::Reply(Box::new(preflight_answer(policies, private)))
 }
 
-fn preflight_answer(policies: &Policies, allowed: &Allowed, private: bool) -> LocalReply {
+fn preflight_answer(policies: &Policies, private: bool) -> LocalReply {
     let mut reply = LocalReply::new(200, "", "cors_response");
     let mut put = |name, value: &str| {
         if !value.is_empty() {
             reply.headers.push((name, value.to_owned()));
         }
     };
-    put("access-control-allow-origin", &allowed.origin);
-    if allowed.credentials {
+    if policies.first(|policy| policy.allow_credentials) == Some(true) {
         put("access-control-allow-credentials", "true");
     }
     put(
