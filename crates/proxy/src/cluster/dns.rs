@@ -6,6 +6,7 @@
 use std::collections::{HashMap, HashSet};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Weak};
+use std::time::Duration;
 
 use tokio::sync::Notify;
 use tracing::{debug, warn};
@@ -65,8 +66,11 @@ struct Resolver {
 
 impl Resolver {
     async fn run(self) {
+        let mut failures = 0;
         loop {
             let found = self.resolve_all().await;
+            let failed = found.iter().any(|(_, addresses)| addresses.is_none());
+            failures = if failed { failures + 1 } else { 0 };
             let Some(cluster) = self.cluster.upgrade() else {
                 return;
             };
@@ -74,7 +78,8 @@ impl Resolver {
             drop(cluster);
             self.answered.notify_one();
             // The system's resolver tells no lifetime, so `respect_ttl` has nothing to go by.
-            tokio::time::sleep(self.settings.refresh).await;
+            let jitter = self.settings.jitter.mul_f64(fastrand::f64());
+            tokio::time::sleep(self.settings.wait(failures) + jitter).await;
         }
     }
 
@@ -103,6 +108,19 @@ async fn resolve(host: &DnsHost, family: DnsFamily) -> Option<Vec<SocketAddr>> {
         Err(error) => {
             debug!(host = %host.host, %error, "name lookup failed");
             None
+        }
+    }
+}
+
+impl DnsSettings {
+    /// The wait before the next lookup, after so many that failed in a row.
+    fn wait(&self, failures: u32) -> Duration {
+        match self.failure_refresh {
+            Some((first, longest)) if failures > 0 => {
+                let factor = 2_u32.saturating_pow((failures - 1).min(16));
+                first.saturating_mul(factor).min(longest)
+            }
+            _ => self.refresh,
         }
     }
 }
@@ -180,6 +198,30 @@ fn publish(cluster: &Cluster, found: Vec<(DnsHost, Option<Vec<SocketAddr>>)>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn failures_are_followed_by_longer_and_longer_waits() {
+        let mut settings = DnsSettings {
+            hosts: Vec::new(),
+            refresh: Duration::from_hours(1),
+            failure_refresh: None,
+            jitter: Duration::ZERO,
+            respect_ttl: false,
+            family: DnsFamily::Auto,
+        };
+        assert_eq!(settings.wait(3), settings.refresh);
+        let seconds = Duration::from_secs;
+        settings.failure_refresh = Some((seconds(1), seconds(5)));
+        let waits = [0, 1, 2, 3, 4].map(|failures| settings.wait(failures));
+        let expected = [
+            settings.refresh,
+            seconds(1),
+            seconds(2),
+            seconds(4),
+            seconds(5),
+        ];
+        assert_eq!(waits, expected);
+    }
 
     #[test]
     fn the_wanted_family_is_kept() {

@@ -212,6 +212,10 @@ pub struct DnsSettings {
     pub hosts: Vec<DnsHost>,
     /// Between two lookups, unless the answer's lifetime is used.
     pub refresh: Duration,
+    /// After failures: the first wait and the longest; `None` waits as always.
+    pub failure_refresh: Option<(Duration, Duration)>,
+    /// A random part of this is added to every wait.
+    pub jitter: Duration,
     /// Whether the answer's lifetime is used instead.
     pub respect_ttl: bool,
     /// Which addresses are wanted.

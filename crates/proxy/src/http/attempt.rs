@@ -302,7 +302,9 @@ impl Failure {
                 ..
             } => None,
             Self::Reset { .. } => Some(Finding::Failed),
-            Self::Expired(Expired::Request | Expired::Try) => Some(Finding::TimedOut),
+            Self::Expired(Expired::Request | Expired::Try | Expired::TryIdle) => {
+                Some(Finding::TimedOut)
+            }
             Self::Expired(_) => None,
         }
     }

@@ -12,6 +12,8 @@ pub(super) enum Expired {
     Request,
     /// The one try's.
     Try,
+    /// Nothing moved for too long during one try.
+    TryIdle,
     /// Nothing moved for too long.
     Idle,
     /// The client has not sent its whole request.
@@ -30,6 +32,7 @@ pub(super) struct Deadlines {
     pub(super) upload: Option<Instant>,
     pub(super) stream: Option<Instant>,
     idle: Option<(Duration, Instant)>,
+    try_idle: Option<(Duration, Instant)>,
     timer: Timer,
 }
 
@@ -49,6 +52,11 @@ impl Deadlines {
         self.idle = limit.map(|limit| (limit, now));
     }
 
+    /// A try begins, in which nothing may be still for longer than `limit`.
+    pub(super) fn set_try_idle(&mut self, limit: Option<Duration>, now: Instant) {
+        self.try_idle = limit.map(|limit| (limit, now));
+    }
+
     /// The request is complete since `completed`: its limit begins.
     pub(super) fn request_complete(&mut self, completed: Instant) {
         if self.request.is_none() {
@@ -59,8 +67,12 @@ impl Deadlines {
 
     /// Something moved. Reads the clock only where it matters.
     pub(super) fn moved(&mut self) {
-        if let Some((_, last)) = &mut self.idle {
-            *last = Instant::now();
+        if self.idle.is_none() && self.try_idle.is_none() {
+            return;
+        }
+        let now = Instant::now();
+        for (_, last) in self.idle.iter_mut().chain(&mut self.try_idle) {
+            *last = now;
         }
     }
 
@@ -73,8 +85,10 @@ impl Deadlines {
     }
 
     fn earliest(&self) -> Option<(Expired, Instant)> {
-        let idle = self.idle.map(|(limit, last)| last + limit);
+        let due = |(limit, last): (Duration, Instant)| last + limit;
+        let idle = self.idle.map(due);
         [
+            (Expired::TryIdle, self.try_idle.map(due)),
             (Expired::Request, self.request),
             (Expired::Try, self.per_try),
             (Expired::Idle, idle),

@@ -204,6 +204,8 @@ impl Exchange<'_> {
             retries.previous_priorities.push(endpoint.priority);
         }
         ends.deadlines.per_try = retries.per_try_timeout().map(|limit| now + limit);
+        ends.deadlines
+            .set_try_idle(retries.per_try_idle_timeout(), now);
         let count = self.virtual_host.as_ref();
         if count.is_some_and(|host| host.request_attempt_count) {
             let attempts = self.outcome.attempts.to_string();
@@ -230,8 +232,12 @@ impl Exchange<'_> {
         let verdict = match failure {
             Failure::Gone => return false,
             Failure::Expired(expired) => {
-                if *expired == Expired::Try {
-                    cluster.stats.upstream_rq_per_try_timeout().inc();
+                match expired {
+                    Expired::Try => cluster.stats.upstream_rq_per_try_timeout().inc(),
+                    Expired::TryIdle => {
+                        cluster.stats.upstream_rq_per_try_idle_timeout().inc();
+                    }
+                    _ => {}
                 }
                 retries.after_expiry(*expired)
             }
@@ -294,6 +300,7 @@ impl Exchange<'_> {
             return Ok(());
         }
         ends.deadlines.per_try = None;
+        ends.deadlines.set_try_idle(None, Instant::now());
         let wait = retries.back_off(self.worker.random());
         let mut sleep = std::pin::pin!(tokio::time::sleep(wait));
         poll_fn(|cx| {

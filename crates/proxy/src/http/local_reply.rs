@@ -120,6 +120,12 @@ impl LocalReply {
                 .flagged(ResponseFlags::UPSTREAM_REQUEST_TIMEOUT),
             Expired::Try => Self::new(504, "upstream request timeout", "upstream_per_try_timeout")
                 .flagged(ResponseFlags::UPSTREAM_REQUEST_TIMEOUT),
+            Expired::TryIdle => Self::new(
+                504,
+                "upstream request timeout",
+                "upstream_per_try_idle_timeout",
+            )
+            .flagged(ResponseFlags::STREAM_IDLE_TIMEOUT),
             Expired::Idle => Self::new(504, "stream timeout", "stream_idle_timeout")
                 .flagged(ResponseFlags::STREAM_IDLE_TIMEOUT),
             Expired::Upload => Self::new(408, "request timeout", "request_overall_timeout"),

@@ -15,6 +15,7 @@ use crate::upstream::ResetReason;
 pub(super) struct Retries {
     policy: Option<RetryPolicy>,
     per_try_timeout: Option<Duration>,
+    per_try_idle_timeout: Option<Duration>,
     /// Retries made so far.
     pub(super) made: u32,
     /// Endpoints that were tried.
@@ -54,6 +55,7 @@ impl Retries {
         let per_try = per_try.and_then(|millis| millis.parse().ok());
         let per_try = per_try.map(Duration::from_millis);
         let per_try_timeout = per_try.or(policy.and_then(|policy| policy.per_try_timeout));
+        let per_try_idle_timeout = policy.and_then(|policy| policy.per_try_idle_timeout);
         let mut policy = match policy {
             Some(policy) => Some(policy.clone()),
             None if asked.is_empty() => None,
@@ -74,6 +76,7 @@ impl Retries {
         Self {
             policy: policy.filter(|policy| policy.retries > 0),
             per_try_timeout: per_try_timeout.filter(|limit| !limit.is_zero()),
+            per_try_idle_timeout,
             ..Self::default()
         }
     }
@@ -93,6 +96,11 @@ impl Retries {
     /// Time for one try.
     pub(super) fn per_try_timeout(&self) -> Option<Duration> {
         self.per_try_timeout
+    }
+
+    /// Time without progress for one try.
+    pub(super) fn per_try_idle_timeout(&self) -> Option<Duration> {
+        self.per_try_idle_timeout
     }
 
     /// Endpoints to avoid, and how often to pick again.
@@ -158,7 +166,7 @@ impl Retries {
 
     /// Whether the end of a deadline is one to try again after.
     pub(super) fn after_expiry(&self, expired: Expired) -> Verdict {
-        if expired != Expired::Try {
+        if !matches!(expired, Expired::Try | Expired::TryIdle) {
             return Verdict::Final;
         }
         self.after_reset(ResetReason::LocalReset, true)

@@ -40,6 +40,7 @@ stat_group! {
         counter upstream_rq_cancelled = "upstream_rq_cancelled",
         counter upstream_rq_timeout = "upstream_rq_timeout",
         counter upstream_rq_per_try_timeout = "upstream_rq_per_try_timeout",
+        counter upstream_rq_per_try_idle_timeout = "upstream_rq_per_try_idle_timeout",
         counter upstream_rq_rx_reset = "upstream_rq_rx_reset",
         counter upstream_rq_tx_reset = "upstream_rq_tx_reset",
         counter upstream_rq_retry = "upstream_rq_retry",

@@ -139,8 +139,6 @@ fn without_effect(value: &mut pb::Cluster) {
     value.ignore_health_on_host_removal = false;
     value.wait_for_warm_on_init = None;
     value.typed_dns_resolver_config = None;
-    value.dns_jitter = None;
-    value.dns_failure_refresh_rate = None;
 }
 
 /// The cluster filters that are accepted: metadata exchange, which is never negotiated.
@@ -217,6 +215,8 @@ fn discovery(
     let assignment = value.load_assignment.take();
     let dns = eds::DnsFields {
         refresh: value.dns_refresh_rate.take(),
+        failure: value.dns_failure_refresh_rate.take(),
+        jitter: value.dns_jitter.take(),
         respect_ttl: take(&mut value.respect_dns_ttl),
         family: value.dns_lookup_family(),
     };

@@ -5,7 +5,7 @@ use std::mem::take;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ferromesh_proto::envoy::config::cluster::v3::cluster::DnsLookupFamily;
+use ferromesh_proto::envoy::config::cluster::v3::cluster::{DnsLookupFamily, RefreshRate};
 use ferromesh_proto::envoy::config::core::v3 as core;
 use ferromesh_proto::envoy::config::core::v3::HealthStatus;
 use ferromesh_proto::envoy::config::core::v3::address::Address as AddressKind;
@@ -180,6 +180,8 @@ fn health(status: HealthStatus) -> Health {
 /// The DNS fields of a cluster.
 pub(super) struct DnsFields {
     pub(super) refresh: Option<PbDuration>,
+    pub(super) failure: Option<RefreshRate>,
+    pub(super) jitter: Option<PbDuration>,
     pub(super) respect_ttl: bool,
     pub(super) family: DnsLookupFamily,
 }
@@ -208,6 +210,11 @@ pub(super) fn dns(
     Ok(DnsSettings {
         hosts,
         refresh: refresh.max(Duration::from_millis(1)),
+        failure_refresh: fields.failure.map(failure_refresh).transpose()?,
+        jitter: match fields.jitter {
+            Some(jitter) => duration(jitter).at("dns_jitter")?,
+            None => Duration::ZERO,
+        },
         respect_ttl: fields.respect_ttl,
         family: match fields.family {
             DnsLookupFamily::Auto => DnsFamily::Auto,
@@ -217,6 +224,23 @@ pub(super) fn dns(
             DnsLookupFamily::All => DnsFamily::All,
         },
     })
+}
+
+/// Envoy's longest wait after failures is ten times the first.
+fn failure_refresh(value: RefreshRate) -> Result<(Duration, Duration), Refusal> {
+    let Some(base) = value.base_interval else {
+        return Err(Refusal::field(
+            "dns_failure_refresh_rate",
+            "a base_interval is needed",
+        ));
+    };
+    let base = duration(base).at("dns_failure_refresh_rate.base_interval")?;
+    let most = match value.max_interval {
+        Some(most) => duration(most).at("dns_failure_refresh_rate.max_interval")?,
+        None => base * 10,
+    };
+    let least = Duration::from_millis(1);
+    Ok((base.max(least), most.max(base).max(least)))
 }
 
 fn dns_locality(group: pb::LocalityLbEndpoints, hosts: &mut Vec<DnsHost>) -> Result<(), Refusal> {

@@ -88,6 +88,26 @@ async fn a_slow_answer_gives_504() {
 }
 
 #[tokio::test]
+async fn a_try_that_does_not_move_is_given_up_and_repeated() {
+    let silent = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let endpoint = Endpoint::hello().await;
+    let setup = Setup {
+        endpoints: vec![silent.local_addr().expect("bound"), endpoint.address],
+        route: ", timeout: 20s, retry_policy: {retry_on: 5xx, num_retries: 1, \
+                per_try_idle_timeout: 0.05s, retry_host_predicate: [{name: \
+                envoy.retry_host_predicates.previous_hosts}], \
+                host_selection_retry_max_attempts: 20}",
+        ..Setup::default()
+    };
+    let fixture = setup.start().await;
+    let mut client = Client::connect(fixture.address).await;
+    for _ in 0..2 {
+        client.send(GET).await;
+        assert_eq!(client.answer().await.body, b"hello");
+    }
+}
+
+#[tokio::test]
 async fn an_endpoint_that_closes_without_answer_gives_503() {
     let endpoint = Endpoint::start(|_| Vec::new()).await;
     let fixture = Setup::to(endpoint.address).start().await;
