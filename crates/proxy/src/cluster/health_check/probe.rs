@@ -5,13 +5,13 @@ use std::future::poll_fn;
 use bytes::{Bytes, BytesMut};
 use ferromesh_http::http1::{Connection, Limits};
 use ferromesh_http::{Frame, Framing, Method, RequestHead, ResponseHead, http2};
-use ferromesh_net::{Address, ConnectSettings, connect};
+use ferromesh_net::{Address, ConnectSettings, connect, proxy_header};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::progress::Verdict;
 use super::{HealthCheckSettings, HttpQuestion, Question};
 use crate::cluster::Endpoint;
-use crate::compiled::{Cluster, UpstreamTransport};
+use crate::compiled::Cluster;
 use crate::worker::Transport;
 
 /// The largest answer to a TCP or gRPC check that is looked at.
@@ -83,14 +83,16 @@ async fn open(cluster: &Cluster, endpoint: &Endpoint, port: Option<u16>) -> Opti
         source: cluster.bind_source,
         ..ConnectSettings::default()
     };
-    let stream = connect(&address, &settings).await.ok()?;
-    match &*endpoint.transport {
-        UpstreamTransport::Raw => Some(Transport::Plain(stream)),
-        UpstreamTransport::Tls(tls) => {
-            let secured = tls.client.connect(stream, None, None).await.ok()?;
-            Some(Transport::Client(Box::new(secured)))
-        }
+    let mut stream = connect(&address, &settings).await.ok()?;
+    if let Some(version) = endpoint.transport.proxy_header() {
+        // There is no client: the header says that the connection is the proxy's own.
+        stream.write_all(&proxy_header(version, None)).await.ok()?;
     }
+    let Some(tls) = endpoint.transport.tls() else {
+        return Some(Transport::Plain(stream));
+    };
+    let secured = tls.client.connect(stream, None, None).await.ok()?;
+    Some(Transport::Client(Box::new(secured)))
 }
 
 fn request(cluster: &Cluster, endpoint: &Endpoint, question: &HttpQuestion) -> RequestHead {
