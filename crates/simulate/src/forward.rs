@@ -237,9 +237,9 @@ fn endpoints(cluster: &Arc<Cluster>, call: &Call) -> Vec<TargetEndpoint> {
 }
 
 fn tls_mode(transport: &UpstreamTransport) -> UpstreamTlsMode {
-    match transport {
-        UpstreamTransport::Raw => UpstreamTlsMode::Plaintext,
-        UpstreamTransport::Tls(tls) => {
+    match transport.tls() {
+        None => UpstreamTlsMode::Plaintext,
+        Some(tls) => {
             let settings = tls.client.settings();
             UpstreamTlsMode::Tls {
                 identity: settings.identity.clone().unwrap_or_default(),

@@ -285,8 +285,8 @@ fn open_tls(
         return Err(Failure::TlsError);
     }
     let settings = server.settings();
-    let mutual =
-        settings.identity == *mesh_identity && settings.client_auth == ClientAuth::Required;
+    let shows_mesh = settings.identities.iter().any(|name| name == mesh_identity);
+    let mutual = shows_mesh && settings.client_auth == ClientAuth::Required;
     if mutual != (call.tls == Tls::Mutual) {
         let because = if mutual {
             "the chain asks for a certificate of the mesh, and the client has none"
@@ -296,10 +296,9 @@ fn open_tls(
         walk.step(Stage::Tls, "", because);
         return Err(Failure::MtlsError);
     }
-    let because = format!(
-        "the chain ends TLS with the certificate {}",
-        settings.identity
-    );
-    walk.step(Stage::Tls, &settings.identity, because);
+    let names: Vec<&str> = settings.identities.iter().map(|name| &**name).collect();
+    let identity = names.join(", ");
+    let because = format!("the chain ends TLS with the certificate {identity}");
+    walk.step(Stage::Tls, &identity, because);
     Ok(true)
 }
