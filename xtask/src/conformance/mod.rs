@@ -10,6 +10,7 @@ mod http1;
 mod iptables;
 mod proxy;
 mod simulation;
+mod smuggling;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -55,6 +56,7 @@ const SETS: &[(&str, Cases, Run)] = &[
     ("iptables", Cases::Recorded, iptables::run),
     ("http1", Cases::Own, http1::run),
     ("simulation", Cases::Recorded, simulation::run),
+    ("smuggling", Cases::Own, smuggling::run),
 ];
 
 /// Differences that are shown of a failing case.

@@ -14,13 +14,14 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 
 use super::buffer::WriteBuffer;
 use super::decode::BodyDecoder;
-use super::encode;
+use super::encode::{self, ResponseForm};
 use super::error::ConnectionError;
 use super::head::{self, IncomingRequest, IncomingResponse, Limits};
+use super::names::{self, NameCase};
 use super::spare::{self, FIRST_READ};
 use crate::body::{Frame, Framing};
 use crate::headers::Headers;
-use crate::message::{RequestHead, ResponseHead};
+use crate::message::{RequestHead, ResponseHead, Version};
 
 /// Largest step of one read; grows towards it while reads fill the buffer.
 const LARGEST_READ: usize = 64 * 1024;
@@ -36,6 +37,9 @@ pub struct Connection<IO> {
     write: WriteBuffer,
     sending: Framing,
     limits: Limits,
+    names: NameCase,
+    /// What the answer to the last request depends on.
+    form: ResponseForm,
 }
 
 impl<IO: AsyncRead + AsyncWrite + Unpin> Connection<IO> {
@@ -50,7 +54,16 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Connection<IO> {
             write: WriteBuffer::default(),
             sending: Framing::None,
             limits,
+            names: NameCase::Lower,
+            form: ResponseForm::default(),
         }
+    }
+
+    /// Reads and writes names in this case.
+    #[must_use]
+    pub fn with_names(mut self, names: NameCase) -> Self {
+        self.names = names;
+        self
     }
 
     /// The socket.
@@ -131,8 +144,14 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Connection<IO> {
     ) -> Poll<Result<Option<IncomingRequest>, ConnectionError>> {
         loop {
             if !self.read.is_empty()
-                && let Some(request) = head::parse_request(&mut self.read, &self.limits)?
+                && let Some(request) =
+                    head::parse_request_as(&mut self.read, &self.limits, self.names)?
             {
+                self.form = ResponseForm {
+                    close: false,
+                    http10: request.head.version == Version::Http10,
+                    to_head: request.head.method == Method::HEAD,
+                };
                 self.decoder = BodyDecoder::new(request.framing, self.limits);
                 return Poll::Ready(Ok(Some(request)));
             }
@@ -153,7 +172,8 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Connection<IO> {
     ) -> Poll<Result<IncomingResponse, ConnectionError>> {
         loop {
             if !self.read.is_empty()
-                && let Some(response) = head::parse_response(&mut self.read, request, &self.limits)?
+                && let Some(response) =
+                    head::parse_response_as(&mut self.read, request, &self.limits, self.names)?
             {
                 self.decoder = BodyDecoder::new(response.framing, self.limits);
                 return Poll::Ready(Ok(response));
@@ -184,13 +204,33 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Connection<IO> {
 
     /// Queues a request head.
     pub fn send_request(&mut self, head: &RequestHead, framing: Framing) {
-        encode::encode_request(head, framing, self.write.tail());
+        let tail = self.write.tail();
+        let start = tail.len();
+        encode::encode_request(head, framing, tail);
+        names::rewrite(
+            &mut tail[start..],
+            self.names,
+            head.headers.written.as_deref(),
+        );
         self.sending = framing;
     }
 
     /// Queues a response head; interim responses have no body.
     pub fn send_response(&mut self, head: &ResponseHead, framing: Framing, close: bool) {
-        encode::encode_response(head, framing, close, self.write.tail());
+        let tail = self.write.tail();
+        let start = tail.len();
+        let form = ResponseForm {
+            close,
+            // Who is told to come back with HTTP/1.1 is told so in it.
+            http10: self.form.http10 && head.status != 426,
+            ..self.form
+        };
+        encode::encode_response_as(head, framing, form, tail);
+        names::rewrite(
+            &mut tail[start..],
+            self.names,
+            head.headers.written.as_deref(),
+        );
         self.sending = framing;
     }
 

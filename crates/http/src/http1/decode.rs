@@ -116,11 +116,17 @@ impl BodyDecoder {
         let (length, fields) = match httparse::parse_headers(buffer, &mut table[..limit]) {
             Ok(httparse::Status::Complete(complete)) => complete,
             Ok(httparse::Status::Partial) if buffer.len() <= self.limits.bytes => return Ok(None),
-            _ => return Err(BodyError::Trailers),
+            Ok(httparse::Status::Partial) | Err(httparse::Error::TooManyHeaders) => {
+                return Err(BodyError::TrailersTooLarge);
+            }
+            Err(_) => return Err(BodyError::Trailers),
         };
+        if length > self.limits.bytes {
+            return Err(BodyError::TrailersTooLarge);
+        }
         let bare = memchr::memchr_iter(b'\n', &buffer[..length])
             .any(|at| at == 0 || buffer[at - 1] != b'\r');
-        if bare || length > self.limits.bytes {
+        if bare {
             return Err(BodyError::Trailers);
         }
         let mut trailers = Headers::with_room(fields.len(), length);
@@ -177,6 +183,7 @@ fn chunk_size(buffer: &mut BytesMut) -> Result<Option<u64>, BodyError> {
     }
     if !matches!(extension.trim_ascii_start().first(), None | Some(b';'))
         || extension.iter().any(|byte| *byte < b' ' && *byte != b'\t')
+        || !closes_quotes(extension)
     {
         return Err(BodyError::Chunk("its size"));
     }
@@ -188,6 +195,21 @@ fn chunk_size(buffer: &mut BytesMut) -> Result<Option<u64>, BodyError> {
     let size = u64::from_str_radix(text, 16).map_err(|_| BodyError::Chunk("its size"))?;
     buffer.advance(end + 1);
     Ok(Some(size))
+}
+
+/// Whether a quoted value of an extension ends in it: a reader that looks for its end would find it
+/// in the bytes of the chunk.
+fn closes_quotes(extension: &[u8]) -> bool {
+    let (mut quoted, mut escaped) = (false, false);
+    for byte in extension {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' => escaped = quoted,
+            b'"' => quoted = !quoted,
+            _ => {}
+        }
+    }
+    !quoted
 }
 
 #[cfg(test)]
@@ -221,7 +243,8 @@ mod tests {
 
     #[test]
     fn chunks_extensions_and_trailers_are_read_in_any_pieces() {
-        let text = "5;a=b\r\nhello\r\n6 ; x\r\n world\r\n0\r\nX-Sum: 1\r\nhost: a\r\n\r\nNEXT";
+        let text =
+            "5;a=b\r\nhello\r\n6 ; x=\"\\\"y\"\r\n world\r\n0\r\nX-Sum: 1\r\nhost: a\r\n\r\nNEXT";
         for step in 1..text.len() {
             let (data, trailers, rest) = chunked(text, step).expect("good");
             assert_eq!((data.as_str(), rest.as_str()), ("hello world", "NEXT"));
@@ -246,6 +269,8 @@ mod tests {
             "5 5\r\nhello",
             "5\x0b\r\nhello",
             "5;a\rb\r\nhello",
+            "5;a=\"\r\nhello",
+            "5;a=\"b\\\"\r\nhello",
             "ffffffffffffffff\r\n",
             "5\r\nhel",
             "0\r\nbad\r\n\r\n",

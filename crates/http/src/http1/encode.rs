@@ -45,27 +45,64 @@ pub fn encode_request(head: &RequestHead, framing: Framing, out: &mut BytesMut) 
     out.put_slice(b"\r\n");
 }
 
-/// Writes a response head. `close` tells the client that the connection ends after it.
+/// What a response head says besides its own fields.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct ResponseForm {
+    /// Whether the connection ends after it.
+    pub(crate) close: bool,
+    /// Whether the client spoke HTTP/1.0.
+    pub(crate) http10: bool,
+    /// Whether it answers HEAD.
+    pub(crate) to_head: bool,
+}
+
+/// Writes a response head for a client of HTTP/1.1. `close` tells it that the connection ends.
 pub fn encode_response(head: &ResponseHead, framing: Framing, close: bool, out: &mut BytesMut) {
+    let form = ResponseForm {
+        close,
+        ..ResponseForm::default()
+    };
+    encode_response_as(head, framing, form, out);
+}
+
+/// The same in another form.
+pub(crate) fn encode_response_as(
+    head: &ResponseHead,
+    framing: Framing,
+    form: ResponseForm,
+    out: &mut BytesMut,
+) {
     out.reserve(256 + head.headers.lines_bound());
-    put_status_line(head.status, out);
+    put_status_line(head.status, form.http10, out);
     match framing {
+        // RFC 9110 section 8.6: no length in interim answers and 204.
+        Framing::None if head.is_informational() || head.status == 204 => {
+            put_fields(&head.headers, out);
+        }
         // The answer to HEAD, or a 304: its length describes what is not sent.
-        Framing::None if !head.is_informational() => put_all_fields(&head.headers, out),
+        Framing::None => put_all_fields(&head.headers, out),
         _ => put_fields(&head.headers, out),
     }
     put_framing(framing, out);
-    if close {
+    // What GET would be answered with: a body whose length is not known yet.
+    let untold = form.to_head && framing == Framing::None && head.status != 304;
+    if untold && !form.http10 && head.has_body() && !head.headers.contains("content-length") {
+        put_framing(Framing::Chunked, out);
+    }
+    if form.close {
         out.put_slice(b"connection: close\r\n");
+    } else if form.http10 {
+        // RFC 9112 appendix C.2.2: such a client closes unless it is told.
+        out.put_slice(b"connection: keep-alive\r\n");
     }
     out.put_slice(b"\r\n");
 }
 
-fn put_status_line(status: u16, out: &mut BytesMut) {
-    if status == 200 {
+fn put_status_line(status: u16, http10: bool, out: &mut BytesMut) {
+    if status == 200 && !http10 {
         return out.put_slice(b"HTTP/1.1 200 OK\r\n");
     }
-    out.put_slice(b"HTTP/1.1 ");
+    out.put_slice(if http10 { b"HTTP/1.0 " } else { b"HTTP/1.1 " });
     out.put_slice(itoa::Buffer::new().format(status).as_bytes());
     out.put_u8(b' ');
     out.put_slice(reason_phrase(status).as_bytes());
@@ -158,7 +195,12 @@ mod tests {
         let mut head = ResponseHead::new(200);
         head.headers.append("content-length", "99");
         let mut out = BytesMut::new();
-        encode_response(&head, Framing::None, true, &mut out);
+        let form = ResponseForm {
+            close: true,
+            to_head: true,
+            ..ResponseForm::default()
+        };
+        encode_response_as(&head, Framing::None, form, &mut out);
         let expected = "HTTP/1.1 200 OK\r\ncontent-length: 99\r\nconnection: close\r\n\r\n";
         assert_eq!(text(&out), expected);
     }
@@ -170,5 +212,33 @@ mod tests {
             put_chunk_header(length, &mut out);
             assert_eq!(text(&out), expected);
         }
+    }
+
+    fn answered(status: u16, form: ResponseForm) -> String {
+        let mut out = BytesMut::new();
+        encode_response_as(&ResponseHead::new(status), Framing::None, form, &mut out);
+        text(&out).to_owned()
+    }
+
+    #[test]
+    fn an_answer_to_head_without_a_length_announces_chunks() {
+        let form = ResponseForm {
+            to_head: true,
+            ..ResponseForm::default()
+        };
+        let expected = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n";
+        assert_eq!(answered(200, form), expected);
+        assert_eq!(answered(304, form), "HTTP/1.1 304 Not Modified\r\n\r\n");
+        assert_eq!(answered(204, form), "HTTP/1.1 204 No Content\r\n\r\n");
+    }
+
+    #[test]
+    fn a_client_of_http10_is_answered_in_kind() {
+        let form = ResponseForm {
+            http10: true,
+            ..ResponseForm::default()
+        };
+        let expected = "HTTP/1.0 200 OK\r\nconnection: keep-alive\r\n\r\n";
+        assert_eq!(answered(200, form), expected);
     }
 }

@@ -14,15 +14,16 @@ pub(crate) struct ConnectionFields {
     pub(crate) close: bool,
     /// `Connection: keep-alive`.
     pub(crate) keep_alive: bool,
-    /// `Connection: upgrade` together with `Upgrade`: where its value is.
+    /// `Connection: upgrade` together with `Upgrade`.
     pub(crate) upgrade: bool,
+    /// Options of `Connection` so far.
+    options: u8,
 }
 
 /// Reads the fields; refuses what two readers could understand differently.
 pub(crate) fn read(headers: &Headers) -> Result<ConnectionFields, HeadError> {
     let mut fields = ConnectionFields::default();
-    let mut transfer_codings = 0;
-    let mut upgrade_value = false;
+    let (mut upgrade_value, mut unknown) = (false, false);
     for (name, value) in headers.iter() {
         match name {
             b"content-length" => {
@@ -32,24 +33,26 @@ pub(crate) fn read(headers: &Headers) -> Result<ConnectionFields, HeadError> {
                 fields.length = Some(content_length(value)?);
             }
             b"transfer-encoding" => {
-                transfer_codings += 1;
-                if !value.eq_ignore_ascii_case(b"chunked") {
-                    return Err(HeadError::Framing("a transfer coding other than chunked"));
-                }
+                unknown |= fields.chunked || !value.eq_ignore_ascii_case(b"chunked");
                 fields.chunked = true;
             }
-            b"connection" => read_connection(value, &mut fields),
-            b"upgrade" => upgrade_value = !value.is_empty(),
+            b"connection" => read_connection(value, &mut fields)?,
+            // RFC 9112 appendix C.2.2: said by clients that mistake us for an old proxy.
+            b"proxy-connection" => fields.close |= value.eq_ignore_ascii_case(b"close"),
+            // An upgrade to HTTP/2 in the clear is not offered (RFC 9113 section 3.1).
+            b"upgrade" => {
+                upgrade_value = !value.is_empty() && !value.eq_ignore_ascii_case(b"h2c");
+            }
             _ => {}
         }
-    }
-    if transfer_codings > 1 {
-        return Err(HeadError::Framing("more than one Transfer-Encoding"));
     }
     if fields.chunked && fields.length.is_some() {
         return Err(HeadError::Framing(
             "Transfer-Encoding beside Content-Length",
         ));
+    }
+    if unknown {
+        return Err(HeadError::Coding);
     }
     fields.upgrade &= upgrade_value;
     Ok(fields)
@@ -65,9 +68,29 @@ fn content_length(value: &[u8]) -> Result<u64, HeadError> {
     text.parse().map_err(|_| WRONG)
 }
 
-fn read_connection(value: &[u8], fields: &mut ConnectionFields) {
+/// Options of `Connection` that are looked at. Each is compared with every field, so that a long
+/// list would cost much; Envoy's number.
+const MOST_OPTIONS: u8 = 10;
+
+/// Fields that say where a request comes from and goes to: a client that could have them taken out
+/// would hide it (RFC 9110 section 7.6.1 forbids to name them).
+const MEANT_FOR_ALL: [&[u8]; 4] = [
+    b"host",
+    b"x-forwarded-for",
+    b"x-forwarded-host",
+    b"x-forwarded-proto",
+];
+
+fn read_connection(value: &[u8], fields: &mut ConnectionFields) -> Result<(), HeadError> {
     for option in value.split(|byte| *byte == b',') {
         let option = option.trim_ascii();
+        fields.options += 1;
+        let forbidden = MEANT_FOR_ALL
+            .iter()
+            .any(|name| option.eq_ignore_ascii_case(name));
+        if forbidden || fields.options > MOST_OPTIONS {
+            return Err(HeadError::Connection);
+        }
         if option.eq_ignore_ascii_case(b"close") {
             fields.close = true;
         } else if option.eq_ignore_ascii_case(b"keep-alive") {
@@ -76,6 +99,7 @@ fn read_connection(value: &[u8], fields: &mut ConnectionFields) {
             fields.upgrade = true;
         }
     }
+    Ok(())
 }
 
 /// Takes out what belongs to one connection, named by `Connection` or by RFC 9110. Content-Length
@@ -100,15 +124,7 @@ fn listed_by_connection(headers: &Headers) -> Vec<Vec<u8>> {
         .map(|option| option.trim_ascii().to_ascii_lowercase())
         .filter(|option| {
             // Fields that carry the meaning of the message cannot be taken out by naming them.
-            let keep = [
-                "close",
-                "keep-alive",
-                "upgrade",
-                "te",
-                "content-length",
-                "host",
-                "",
-            ];
+            let keep = ["close", "keep-alive", "upgrade", "te", "content-length", ""];
             let forwarded = option.starts_with(b"x-forwarded-") || option.starts_with(b"x-envoy-");
             !forwarded && !keep.iter().any(|word| word.as_bytes() == option.as_slice())
         })
@@ -148,22 +164,36 @@ mod tests {
             &[("content-length", "99999999999999999999")],
         ] {
             let error = read(&headers(fields)).expect_err("ambiguous");
-            assert!(matches!(error, HeadError::Framing(_)), "{fields:?}");
+            let ambiguous = matches!(error, HeadError::Framing(_) | HeadError::Coding);
+            assert!(ambiguous, "{fields:?}");
         }
     }
 
     #[test]
     fn fields_of_the_connection_stay_behind() {
         let mut headers = headers(&[
-            ("connection", "close, X-Internal, x-forwarded-for"),
+            ("connection", "close, X-Internal, x-envoy-attempt-count"),
             ("x-internal", "1"),
-            ("x-forwarded-for", "10.0.0.1"),
+            ("x-envoy-attempt-count", "1"),
             ("te", "trailers, deflate"),
             ("keep-alive", "5"),
             ("accept", "*/*"),
         ]);
         remove_hop_by_hop(&mut headers);
         let names: Vec<_> = headers.iter().map(|(name, _)| name.to_vec()).collect();
-        assert_eq!(names, [&b"x-forwarded-for"[..], b"te", b"accept"]);
+        assert_eq!(names, [&b"x-envoy-attempt-count"[..], b"te", b"accept"]);
+    }
+
+    #[test]
+    fn connection_cannot_name_what_is_meant_for_all_nor_a_long_list() {
+        let long = (0..11)
+            .map(|n| format!("x-{n}"))
+            .collect::<Vec<_>>()
+            .join(",");
+        for value in ["X-Forwarded-For", "close, x-forwarded-proto", long.as_str()] {
+            let error = read(&headers(&[("connection", value)])).expect_err(value);
+            assert_eq!(error, HeadError::Connection);
+        }
+        read(&headers(&[("connection", "close, x-1, x-2")])).expect("a short list");
     }
 }

@@ -11,6 +11,7 @@ use bytes::BytesMut;
 use http::Method;
 
 use super::error::HeadError;
+use super::names::{NameCase, WrittenNames};
 use super::{fields, target};
 use crate::body::Framing;
 use crate::headers::{Entry, Headers, Span};
@@ -71,6 +72,15 @@ pub fn parse_request(
     buffer: &mut BytesMut,
     limits: &Limits,
 ) -> Result<Option<IncomingRequest>, HeadError> {
+    parse_request_as(buffer, limits, NameCase::Lower)
+}
+
+/// The same, with names kept as they came if `names` says so.
+pub(crate) fn parse_request_as(
+    buffer: &mut BytesMut,
+    limits: &Limits,
+    names: NameCase,
+) -> Result<Option<IncomingRequest>, HeadError> {
     check_empty_lines(buffer)?;
     let mut table: Table<'_> = [const { MaybeUninit::uninit() }; Limits::MOST_FIELDS];
     let mut parsed = httparse::Request::new(&mut []);
@@ -90,7 +100,7 @@ pub fn parse_request(
     let start = path.as_ptr() as usize - base;
     let span = |(at, len): (usize, usize)| Span::of_block(start + at, len);
     let version = version(minor);
-    let headers = take_block(buffer, length, entries);
+    let headers = take_block(buffer, length, entries, names);
     let mut head = RequestHead {
         method,
         version,
@@ -139,6 +149,9 @@ fn finish_request(
         if !target::is_authority(head.authority().as_bytes()) {
             return Err(HeadError::Malformed("a character in the authority"));
         }
+        if !head.headers.contains("host") && head.version != Version::Http10 {
+            return Err(HeadError::Malformed("no Host"));
+        }
     } else if let Some(entry) = head.headers.span("host") {
         head.authority = entry;
     }
@@ -157,6 +170,9 @@ fn finish_request(
         head.set_protocol(protocol.as_deref());
     }
     fields::remove_hop_by_hop(&mut head.headers);
+    if head.method == Method::CONNECT {
+        refuse_content(&connection)?;
+    }
     let framing = match (connection.chunked, connection.length) {
         _ if head.method == Method::CONNECT => Framing::UntilClose,
         (true, _) => Framing::Chunked,
@@ -171,12 +187,33 @@ fn finish_request(
     })
 }
 
+/// RFC 9110 section 9.3.6: a request for a tunnel has no content; what follows is the tunnel's.
+fn refuse_content(connection: &fields::ConnectionFields) -> Result<(), HeadError> {
+    if connection.chunked {
+        return Err(HeadError::Coding);
+    }
+    if connection.length.is_some_and(|length| length > 0) {
+        return Err(HeadError::Framing("content of CONNECT"));
+    }
+    Ok(())
+}
+
 /// Takes a response head off `buffer`; `None` when it is not complete yet. `request` is the method
 /// of the request that it answers.
 pub fn parse_response(
     buffer: &mut BytesMut,
     request: &Method,
     limits: &Limits,
+) -> Result<Option<IncomingResponse>, HeadError> {
+    parse_response_as(buffer, request, limits, NameCase::Lower)
+}
+
+/// The same, with names kept as they came if `names` says so.
+pub(crate) fn parse_response_as(
+    buffer: &mut BytesMut,
+    request: &Method,
+    limits: &Limits,
+    names: NameCase,
 ) -> Result<Option<IncomingResponse>, HeadError> {
     let mut table: Table<'_> = [const { MaybeUninit::uninit() }; Limits::MOST_FIELDS];
     let mut parsed = httparse::Response::new(&mut []);
@@ -195,13 +232,24 @@ pub fn parse_response(
     if !(100..1000).contains(&status) {
         return Err(HeadError::Malformed("the status"));
     }
-    let headers = take_block(buffer, length, entries);
+    let headers = take_block(buffer, length, entries, names);
     let mut head = ResponseHead {
         status,
         version: version(minor),
         headers,
     };
     let connection = fields::read(&head.headers)?;
+    if connection.chunked && head.version == Version::Http10 {
+        return Err(HeadError::Framing("Transfer-Encoding in HTTP/1.0"));
+    }
+    // RFC 9110 section 8.6: a reader that believes it would wait for bytes of the final answer.
+    if head.is_informational() && (connection.chunked || connection.length.is_some()) {
+        return Err(HeadError::Framing("content of an interim answer"));
+    }
+    if head.status == 204 {
+        // RFC 9110 section 8.6: it has none.
+        head.headers.remove("content-length");
+    }
     let framing = response_framing(&head, request, &connection);
     if status != 101 {
         fields::remove_hop_by_hop(&mut head.headers);
@@ -259,6 +307,9 @@ fn complete(
         }
         Ok(httparse::Status::Partial) => return Ok(None),
         Err(httparse::Error::TooManyHeaders) => return Err(HeadError::TooManyFields),
+        Err(httparse::Error::Version) if names_other_version(buffer) => {
+            return Err(HeadError::Version);
+        }
         Err(error) => return Err(HeadError::Malformed(reason(error))),
     };
     if length > limits.bytes {
@@ -271,6 +322,17 @@ fn complete(
         return Err(HeadError::Malformed("a line that ends without CR"));
     }
     Ok(Some(length))
+}
+
+/// Whether a request line ends in a well-formed version, which then is none of ours.
+fn names_other_version(buffer: &[u8]) -> bool {
+    let line = buffer.split(|byte| *byte == b'\r').next();
+    let mut words = line.unwrap_or_default().split(|byte| *byte == b' ');
+    let version = words.nth(2).unwrap_or_default();
+    let digits = |major: &u8, minor: &u8| major.is_ascii_digit() && minor.is_ascii_digit();
+    words.next().is_none()
+        && matches!(version, [b'H', b'T', b'T', b'P', b'/', major, b'.', minor]
+            if digits(major, minor))
 }
 
 fn reason(error: httparse::Error) -> &'static str {
@@ -313,12 +375,23 @@ fn spans(
 }
 
 /// Takes the head off the buffer and makes its names lower case, in place.
-fn take_block(buffer: &mut BytesMut, length: usize, entries: Vec<Entry>) -> Headers {
+fn take_block(
+    buffer: &mut BytesMut,
+    length: usize,
+    entries: Vec<Entry>,
+    names: NameCase,
+) -> Headers {
     let mut block = buffer.split_to(length);
+    let written = (names == NameCase::Kept).then(|| {
+        let names = entries.iter().map(|entry| entry.name.of(&block));
+        Box::new(WrittenNames::of(names))
+    });
     for entry in &entries {
         entry.name.lower_case(&mut block);
     }
-    Headers::from_block(block.freeze(), entries)
+    let mut headers = Headers::from_block(block.freeze(), entries);
+    headers.written = written;
+    headers
 }
 
 fn version(minor: u8) -> Version {

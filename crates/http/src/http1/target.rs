@@ -22,6 +22,9 @@ pub(crate) fn parse(method: &Method, target: &str) -> Result<Target, HeadError> 
         return Err(HeadError::Malformed("a character in the request target"));
     }
     if *method == Method::CONNECT {
+        if !is_authority_with_port(target.as_bytes()) {
+            return Err(HeadError::Malformed("the target of CONNECT"));
+        }
         return Ok(Target {
             authority: Some((0, target.len())),
             path: (target.len(), 0),
@@ -29,9 +32,6 @@ pub(crate) fn parse(method: &Method, target: &str) -> Result<Target, HeadError> 
         });
     }
     if target.starts_with('/') {
-        if target.contains('#') {
-            return Err(HeadError::Malformed("a fragment in the request target"));
-        }
         return Ok(Target {
             authority: None,
             path: (0, target.len()),
@@ -74,32 +74,44 @@ fn absolute(target: &str) -> Result<Target, HeadError> {
     Err(HeadError::Malformed("the form of the request target"))
 }
 
-/// Whether the text can be an authority: no user part, no delimiter of another part.
+/// Whether the text can be an authority (RFC 3986 section 3.2): a host and perhaps a port, no user
+/// part (RFC 9110 section 4.2.4).
 pub(crate) fn is_authority(text: &[u8]) -> bool {
-    text.iter().all(|byte| {
-        byte.is_ascii_alphanumeric()
-            || matches!(
-                byte,
-                b'.' | b'-'
-                    | b'_'
-                    | b':'
-                    | b'['
-                    | b']'
-                    | b'~'
-                    | b'%'
-                    | b'!'
-                    | b'$'
-                    | b'&'
-                    | b'\''
-                    | b'('
-                    | b')'
-                    | b'*'
-                    | b'+'
-                    | b','
-                    | b';'
-                    | b'='
-            )
-    })
+    split_port(text).is_some()
+}
+
+/// Whether the text is an authority with a port, as CONNECT needs it (RFC 9112 section 3.2.3).
+pub(crate) fn is_authority_with_port(text: &[u8]) -> bool {
+    split_port(text).is_some_and(|(host, port)| !host.is_empty() && !port.is_empty())
+}
+
+/// Host and port of an authority.
+fn split_port(text: &[u8]) -> Option<(&[u8], &[u8])> {
+    let host_end = if text.first() == Some(&b'[') {
+        let literal = text.iter().position(|byte| *byte == b']')?;
+        let address = &text[1..literal];
+        let is_address = address
+            .iter()
+            .all(|byte| is_in_name(*byte) || *byte == b':');
+        (is_address && !address.is_empty()).then_some(literal + 1)?
+    } else {
+        let end = text.iter().position(|byte| *byte == b':');
+        end.unwrap_or(text.len())
+    };
+    let (host, rest) = text.split_at(host_end);
+    let port = match rest {
+        [] => rest,
+        [b':', port @ ..] => port,
+        _ => return None,
+    };
+    let is_literal = host.first() == Some(&b'[');
+    let is_host = is_literal || host.iter().all(|byte| is_in_name(*byte));
+    (is_host && port.iter().all(u8::is_ascii_digit)).then_some((host, port))
+}
+
+/// Characters of a registered name: unreserved, percent-encoded, sub-delims.
+fn is_in_name(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"-._~%!$&'()*+,;=".contains(&byte)
 }
 
 #[cfg(test)]
@@ -134,5 +146,32 @@ mod tests {
         parse(&Method::OPTIONS, "*").expect("OPTIONS may ask the server");
         let tunnel = parse(&Method::CONNECT, "h:443").expect("an authority");
         assert_eq!((tunnel.authority, tunnel.path), (Some((0, 5)), (5, 0)));
+    }
+
+    #[test]
+    fn an_authority_is_a_host_and_perhaps_a_port() {
+        for good in [
+            "a",
+            "a:1",
+            "a:",
+            "",
+            "my_shop.test",
+            "[::1]",
+            "[::1]:80",
+            "a%20b",
+            "a,b",
+        ] {
+            assert!(is_authority(good.as_bytes()), "{good:?}");
+        }
+        for wrong in [
+            "a/b", "a?b", "a#b", "u@a", "a b", "a:web", "a:1:2", "[::1", "[]", "[::1]x", "::1",
+            "a[b]", "a\\b", "\u{fc}",
+        ] {
+            assert!(!is_authority(wrong.as_bytes()), "{wrong:?}");
+        }
+        assert!(is_authority_with_port(b"[::1]:443"));
+        for wrong in ["a", "a:", ":443", "/a"] {
+            assert!(!is_authority_with_port(wrong.as_bytes()), "{wrong:?}");
+        }
     }
 }

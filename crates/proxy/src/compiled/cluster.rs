@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use ferromesh_http::http1::NameCase;
 use ferromesh_runtime::Publisher;
 use ferromesh_types::Str;
 
@@ -275,8 +276,8 @@ pub enum UpstreamHttp {
 /// HTTP/1 options towards a cluster.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Http1Upstream {
-    /// Whether the case of header names is kept.
-    pub preserve_header_case: bool,
+    /// The case in which names of fields are written, or whether they are kept as they come.
+    pub names: NameCase,
     /// Whether trailers are sent.
     pub enable_trailers: bool,
 }

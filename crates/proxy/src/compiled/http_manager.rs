@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use ferromesh_http::http1::NameCase;
 use ferromesh_route::RouteTable;
 use ferromesh_types::Str;
 
@@ -224,8 +225,10 @@ pub struct Http1Downstream {
     pub accept_http_10: bool,
     /// The authority of HTTP/1.0 requests without `Host`.
     pub default_host: Str,
-    /// Whether the case of header names is kept.
-    pub preserve_header_case: bool,
+    /// The case in which names of fields are written, or whether they are kept as they come.
+    pub names: NameCase,
+    /// Whether methods that nobody has registered are served (else 400).
+    pub custom_methods: bool,
     /// Whether responses carry trailers.
     pub enable_trailers: bool,
 }

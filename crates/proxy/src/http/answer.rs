@@ -36,9 +36,15 @@ impl Exchange<'_> {
         self.outcome.details = "via_upstream".into();
         self.outcome.answered = Some(Instant::now());
         let tunnel = self.opens_tunnel(&mut head, ends.downstream.is_http2());
-        self.prepare_answer(&mut head);
+        let asked_for_tunnel =
+            self.head.method == Method::CONNECT || self.head.protocol().is_some();
+        let completed = ends.body.completed.filter(|_| !asked_for_tunnel);
+        self.prepare_answer(&mut head, completed);
         if let Downstream::Http1(side) = ends.downstream {
-            side.close |= self.connection.is_draining();
+            // The rest of the request may never come, or be the beginning of a tunnel that the
+            // client takes for open: nothing after it could be told from it.
+            let rest = !ends.body.is_complete() || (asked_for_tunnel && !tunnel);
+            side.close |= rest || self.connection.is_draining();
         }
         let sent = if tunnel {
             ends.body.become_tunnel();
@@ -107,13 +113,15 @@ impl Exchange<'_> {
             return false;
         }
         head.headers.remove("connection");
-        head.headers.remove("upgrade");
         if to_http2 {
+            head.headers.remove("upgrade");
             head.status = 200;
         } else {
             head.status = 101;
             head.headers.append("connection", "Upgrade");
-            head.headers.append("upgrade", protocol);
+            if !head.headers.contains("upgrade") {
+                head.headers.append("upgrade", protocol);
+            }
         }
         true
     }

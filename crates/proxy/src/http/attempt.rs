@@ -113,6 +113,11 @@ impl Ends<'_, '_> {
                 Ok(read) => read,
                 Err(reason) => return Poll::Ready(Err(Failure::reset(reason, true))),
             };
+            if head.status == 101 && !rules.tunnel {
+                // RFC 9110 section 15.2.2: nobody asked for another protocol.
+                let reason = ResetReason::ProtocolError;
+                return Poll::Ready(Err(Failure::reset(reason, true)));
+            }
             if !head.is_informational() {
                 return Poll::Ready(Ok((head, framing)));
             }

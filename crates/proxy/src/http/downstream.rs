@@ -3,7 +3,7 @@
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
-use ferromesh_http::http1::Connection;
+use ferromesh_http::http1::{BodyError, Connection, ConnectionError};
 use ferromesh_http::http2::ServerStream;
 use ferromesh_http::{Frame, Framing, Headers, ResponseHead, Version};
 
@@ -37,6 +37,8 @@ pub(crate) struct Http1Side {
     pub(crate) version: Version,
     /// For the deadlines of one exchange after the other, and for the waits between them.
     pub(crate) timer: Timer,
+    /// What is wrong with the body of the request.
+    pub(crate) malformed: Option<BodyError>,
 }
 
 impl Downstream<'_> {
@@ -62,8 +64,23 @@ impl Downstream<'_> {
     /// The next part of the request's body.
     pub(crate) fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Result<Frame, Gone>> {
         match self {
-            Self::Http1(side) => side.connection.poll_frame(cx).map_err(|_| Gone),
+            Self::Http1(side) => side.connection.poll_frame(cx).map_err(|error| {
+                side.malformed = match error {
+                    ConnectionError::Body(BodyError::Truncated) => None,
+                    ConnectionError::Body(error) => Some(error),
+                    _ => None,
+                };
+                Gone
+            }),
             Self::Http2(stream) => stream.receiving.poll_frame(cx).map_err(|_| Gone),
+        }
+    }
+
+    /// What is wrong with the body of the request, of which nothing more can be read.
+    pub(crate) fn malformed(&self) -> Option<BodyError> {
+        match self {
+            Self::Http1(side) => side.malformed,
+            Self::Http2(_) => None,
         }
     }
 

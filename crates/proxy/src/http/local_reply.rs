@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
-use ferromesh_http::http1::HeadError;
+use ferromesh_http::http1::{BodyError, HeadError};
 use ferromesh_http::{Headers, RequestHead, ResponseHead};
 
 use super::deadline::Expired;
@@ -170,13 +170,23 @@ impl LocalReply {
 
 /// The answer to a head that cannot be read.
 pub(crate) fn refuse_head(error: HeadError) -> LocalReply {
-    let body = match error.status() {
-        431 => "Request Header Fields Too Large",
+    refuse(error.status(), error.details())
+}
+
+/// The answer to a request whose body cannot be read.
+pub(super) fn refuse_body(error: BodyError) -> LocalReply {
+    refuse(error.status(), error.details())
+}
+
+fn refuse(status: u16, details: &'static str) -> LocalReply {
+    let body = match status {
         408 => "request header timeout",
+        426 => "Upgrade Required",
+        431 => "Request Header Fields Too Large",
+        501 => "Not Implemented",
         _ => "Bad Request",
     };
-    LocalReply::new(error.status(), body, error.details())
-        .flagged(ResponseFlags::DOWNSTREAM_PROTOCOL_ERROR)
+    LocalReply::new(status, body, details).flagged(ResponseFlags::DOWNSTREAM_PROTOCOL_ERROR)
 }
 
 /// Whether the client speaks gRPC, so that it looks for `grpc-status`.

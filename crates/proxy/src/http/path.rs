@@ -17,7 +17,11 @@ pub(super) enum Normalized {
 
 /// Applies the manager's settings to `path`, which may have a query.
 pub(super) fn normalize(path: &str, manager: &HttpManager) -> Normalized {
-    let end = path.find(['?', '#']).unwrap_or(path.len());
+    // RFC 9112 section 3.2: no form of a target has a fragment.
+    if path.contains('#') {
+        return Normalized::Rejected;
+    }
+    let end = path.find('?').unwrap_or(path.len());
     let (bare, query) = path.split_at(end);
     if !bare.starts_with('/') {
         return Normalized::Unchanged;

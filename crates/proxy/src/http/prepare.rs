@@ -65,7 +65,7 @@ pub(super) fn prepare(
 fn check(manager: &HttpManager, head: &mut RequestHead) -> Result<(), LocalReply> {
     if head.version == Version::Http10 {
         if !manager.http1.accept_http_10 {
-            return Err(LocalReply::new(426, "", "low_version"));
+            return Err(LocalReply::new(426, "Upgrade Required", "low_version"));
         }
         if head.authority().is_empty() && !manager.http1.default_host.is_empty() {
             head.set_authority(&manager.http1.default_host);

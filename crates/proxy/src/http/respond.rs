@@ -3,7 +3,7 @@
 use std::future::poll_fn;
 use std::time::Instant;
 
-use ferromesh_http::{Framing, ResponseHead};
+use ferromesh_http::{Framing, Method, ResponseHead};
 
 use super::downstream::Downstream;
 use super::exchange::{End, Exchange};
@@ -14,11 +14,12 @@ use super::{filter, mutate};
 use crate::compiled::ServerHeader;
 
 impl Exchange<'_> {
-    /// Edits the head of an answer from upstream.
-    pub(super) fn prepare_answer(&self, head: &mut ResponseHead) {
+    /// Edits the head of an answer from upstream. `completed`: when the whole request was there,
+    /// which is what the endpoint's time counts from.
+    pub(super) fn prepare_answer(&self, head: &mut ResponseHead, completed: Option<Instant>) {
         if !self.manager.router.suppress_envoy_headers {
-            if let Some(tried) = self.outcome.tried {
-                let millis = tried.elapsed().as_millis();
+            if let Some(completed) = completed {
+                let millis = completed.elapsed().as_millis();
                 let mut digits = itoa::Buffer::new();
                 let value = digits.format(millis as u64);
                 head.headers.set("x-envoy-upstream-service-time", value);
@@ -102,10 +103,13 @@ impl Exchange<'_> {
         self.put_own_fields(&mut head);
         if let Downstream::Http1(side) = downstream {
             // What is left of the request cannot be told from the next one.
-            side.close |= !body.is_complete() || self.connection.is_draining();
+            let tunnel = self.head.method == Method::CONNECT || self.head.protocol().is_some();
+            // Nor from a request that was refused as malformed.
+            side.close |= !body.is_complete() || tunnel || reply.status == 400;
+            side.close |= self.connection.is_draining();
         }
         self.outcome.answered = Some(Instant::now());
-        let head_only = self.head.method == ferromesh_http::Method::HEAD;
+        let head_only = self.head.method == Method::HEAD;
         let framing = match content.len() {
             _ if head_only => Framing::None,
             length => Framing::Length(length as u64),

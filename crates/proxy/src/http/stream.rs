@@ -15,7 +15,7 @@ use ferromesh_route::{Action, Redirect, Route};
 use super::downstream::Downstream;
 use super::exchange::{End, Exchange, Outcome};
 use super::filter::{self, Verdict};
-use super::local_reply::{LocalReply, is_grpc};
+use super::local_reply::{LocalReply, is_grpc, refuse_body};
 use super::prepare;
 use super::upload::RequestBody;
 use super::view::View;
@@ -61,7 +61,14 @@ pub(crate) async fn run(
         outcome: Outcome::default(),
         filters: filter::Memory::default(),
     };
-    let end = exchange.serve(&mut body, downstream).await;
+    let mut end = exchange.serve(&mut body, downstream).await;
+    if end == End::Gone
+        && exchange.outcome.answered.is_none()
+        && let Some(error) = downstream.malformed()
+    {
+        stats.downstream_cx_protocol_error().inc();
+        end = exchange.reply(refuse_body(error), &body, downstream).await;
+    }
     if end != End::Complete {
         downstream.abort();
     }

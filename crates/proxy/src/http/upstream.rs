@@ -120,7 +120,13 @@ impl Upstream {
                 ..
             } => {
                 let read = ready!(lent.connection.poll_response(cx, method));
-                let read = read.map_err(|error| http1_reason(&error))?;
+                let read = read.map_err(|error| match error {
+                    // Part of a head came: that is no way to close.
+                    ConnectionError::Closed if lent.connection.has_unread() => {
+                        ResetReason::ProtocolError
+                    }
+                    error => http1_reason(&error),
+                })?;
                 *answered = true;
                 *keep = read.keep_alive;
                 Poll::Ready(Ok((read.head, read.framing)))

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant, SystemTime};
 use bytes::BytesMut;
 use ferromesh_http::http1::{self, ConnectionError, HeadError, IncomingRequest, Limits};
 use ferromesh_http::http2::{self, ServerStream, Settings};
-use ferromesh_http::{Framing, RequestHead, ResponseHead, Version};
+use ferromesh_http::{Framing, Method, RequestHead, ResponseHead, Version};
 use tokio::io::AsyncReadExt;
 
 use super::patience::{Over, Patience};
@@ -138,11 +138,13 @@ async fn serve_http1(
     early: BytesMut,
 ) {
     let mut side = Http1Side {
-        connection: http1::Connection::new(transport, early, limits(manager)),
+        connection: http1::Connection::new(transport, early, limits(manager))
+            .with_names(manager.http1.names),
         close: false,
         trailers: manager.http1.enable_trailers,
         version: Version::Http11,
         timer: Timer::default(),
+        malformed: None,
     };
     let mut served = 0_u32;
     let opened = Instant::now();
@@ -195,6 +197,10 @@ async fn next_request(
         }
     };
     match result {
+        Some(Ok(Some(request))) if !is_served(&request.head.method, manager) => {
+            refuse(connection, manager, worker, side, HeadError::Method).await;
+            None
+        }
         Some(Ok(request)) => request,
         Some(Err(ConnectionError::Head(error))) => {
             refuse(connection, manager, worker, side, error).await;
@@ -202,6 +208,51 @@ async fn next_request(
         }
         Some(Err(_)) | None => None,
     }
+}
+
+/// Methods beside those of RFC 9110 that Envoy knows.
+const MORE_METHODS: [&str; 25] = [
+    "ACL",
+    "BIND",
+    "CHECKOUT",
+    "COPY",
+    "LINK",
+    "LOCK",
+    "MERGE",
+    "MKACTIVITY",
+    "MKCALENDAR",
+    "MKCOL",
+    "MOVE",
+    "MSEARCH",
+    "NOTIFY",
+    "PROPFIND",
+    "PROPPATCH",
+    "PURGE",
+    "REBIND",
+    "REPORT",
+    "SEARCH",
+    "SOURCE",
+    "SUBSCRIBE",
+    "UNBIND",
+    "UNLINK",
+    "UNLOCK",
+    "UNSUBSCRIBE",
+];
+
+fn is_served(method: &Method, manager: &HttpManager) -> bool {
+    let registered = matches!(
+        *method,
+        Method::GET
+            | Method::POST
+            | Method::PUT
+            | Method::DELETE
+            | Method::HEAD
+            | Method::OPTIONS
+            | Method::CONNECT
+            | Method::PATCH
+            | Method::TRACE
+    );
+    registered || manager.http1.custom_methods || MORE_METHODS.contains(&method.as_str())
 }
 
 /// Answers a head that cannot be read; the connection ends after it.

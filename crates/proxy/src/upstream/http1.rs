@@ -7,13 +7,19 @@ use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
 use bytes::BytesMut;
-use ferromesh_http::http1::{Connection, Limits};
+use ferromesh_http::http1::{Connection, Limits, NameCase};
 use ferromesh_types::Str;
 
 use super::connect::{Connected, Link};
 use super::pool::Pool;
-use crate::compiled::ConnectionLimits;
+use crate::compiled::{ConnectionLimits, UpstreamHttp};
 use crate::worker::Transport;
+
+/// Limits of an answer's head: Envoy's, which trust an endpoint with more than a client.
+const ANSWER_LIMITS: Limits = Limits {
+    bytes: 80 * 1024,
+    fields: 100,
+};
 
 /// A connection to an endpoint: in use, or waiting in its pool for its next exchange.
 #[derive(Debug)]
@@ -58,8 +64,15 @@ impl Drop for LentGuard {
 impl Http1Upstream {
     pub(super) fn new(connected: Connected, pool: &Rc<Pool>) -> Self {
         pool.cluster.stats.upstream_cx_http1_total().inc();
+        let names = match &pool.cluster.http {
+            UpstreamHttp::Http1(options)
+            | UpstreamHttp::Downstream(options, _)
+            | UpstreamHttp::Alpn(options, _) => options.names,
+            UpstreamHttp::Http2(_) => NameCase::Lower,
+        };
         Self {
-            connection: Connection::new(connected.transport, BytesMut::new(), Limits::default()),
+            connection: Connection::new(connected.transport, BytesMut::new(), ANSWER_LIMITS)
+                .with_names(names),
             local: connected.local,
             peer_uri: connected.peer_uri,
             reused: false,

@@ -2,8 +2,10 @@
 
 use std::mem::take;
 
+use ferromesh_http::http1::NameCase;
 use ferromesh_proto::envoy::config::core::v3 as core;
 use ferromesh_proto::envoy::config::core::v3::http1_protocol_options::header_key_format::HeaderFormat;
+use ferromesh_proto::type_url;
 
 use super::fields::{limit, number};
 use super::refusal::{At, Refusal, nothing_left};
@@ -45,28 +47,39 @@ pub(super) fn http2(value: Option<core::Http2ProtocolOptions>) -> Result<Http2Se
 
 /// Takes the options that are alike in both directions; gives case and trailers.
 fn http1(value: &mut core::Http1ProtocolOptions) -> Result<Http1Upstream, Refusal> {
-    let preserve_header_case = match value.header_key_format.take().and_then(|f| f.header_format) {
-        None => false,
-        Some(HeaderFormat::StatefulFormatter(formatter))
-            if formatter.name.ends_with("preserve_case") =>
-        {
-            true
-        }
-        Some(_) => {
-            let reason = "only the preserve_case formatter is supported";
-            return Err(Refusal::field("header_key_format", reason));
-        }
-    };
+    let names = names(value.header_key_format.take()).at("header_key_format")?;
     // How lenient the parser is, and which parser: ours is strict about framing in every case.
     value.allow_absolute_url = None;
     value.allow_chunked_length = false;
     value.use_balsa_parser = None;
     value.override_stream_error_on_invalid_http_message = None;
-    value.allow_custom_methods = false;
     Ok(Http1Upstream {
-        preserve_header_case,
+        names,
         enable_trailers: take(&mut value.enable_trailers),
     })
+}
+
+/// In which case names of fields are written.
+fn names(
+    format: Option<core::http1_protocol_options::HeaderKeyFormat>,
+) -> Result<NameCase, Refusal> {
+    const KEEPING: &str =
+        "envoy.extensions.http.header_formatters.preserve_case.v3.PreserveCaseFormatterConfig";
+    let formatter = match format.and_then(|format| format.header_format) {
+        None => return Ok(NameCase::Lower),
+        Some(HeaderFormat::ProperCaseWords(_)) => return Ok(NameCase::Proper),
+        Some(HeaderFormat::StatefulFormatter(formatter)) => formatter,
+    };
+    let config = formatter.typed_config.unwrap_or_default();
+    let name = type_url::message_name(&config.type_url);
+    let reason = if name != KEEPING {
+        format!("{name} is not supported")
+    } else if !config.value.is_empty() {
+        "its settings are not supported".to_owned()
+    } else {
+        return Ok(NameCase::Kept);
+    };
+    Err(Refusal::field("stateful_formatter", reason))
 }
 
 /// Compiles HTTP/1 options of a connection manager.
@@ -78,7 +91,8 @@ pub(super) fn http1_downstream(
     let compiled = Http1Downstream {
         accept_http_10: take(&mut value.accept_http_10),
         default_host: take(&mut value.default_host_for_http_10).into(),
-        preserve_header_case: shared.preserve_header_case,
+        names: shared.names,
+        custom_methods: take(&mut value.allow_custom_methods),
         enable_trailers: shared.enable_trailers,
     };
     nothing_left(&value)?;
@@ -92,6 +106,7 @@ pub(super) fn http1_upstream(
     let mut value = value.unwrap_or_default();
     let compiled = http1(&mut value)?;
     value.accept_http_10 = false;
+    value.allow_custom_methods = false;
     value.default_host_for_http_10 = String::new();
     nothing_left(&value)?;
     Ok(compiled)

@@ -13,7 +13,7 @@ use serde_json::{Map, Value, json};
 use crate::conformance::proxy::address;
 
 /// What a listener has besides the usual.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Special {
     /// Fields of the connection manager.
@@ -44,6 +44,22 @@ pub fn bootstrap(folder: &Path, endpoint: SocketAddr) -> anyhow::Result<Value> {
         push(&mut resources["clusters"], cluster(name, special, endpoint));
     }
     Ok(json!({"static_resources": resources}))
+}
+
+/// A bootstrap with a usual listener for each endpoint, by name, that reuses its connections.
+pub fn pooled(endpoints: &[(&str, SocketAddr)]) -> Value {
+    let special = Special {
+        pooled: true,
+        ..Special::default()
+    };
+    let listeners = endpoints.iter().map(|(name, _)| listener(name, &special));
+    let clusters = endpoints
+        .iter()
+        .map(|(name, endpoint)| cluster(name, &special, *endpoint));
+    json!({"static_resources": {
+        "listeners": listeners.collect::<Vec<_>>(),
+        "clusters": clusters.collect::<Vec<_>>(),
+    }})
 }
 
 fn listener(name: &str, special: &Special) -> Value {

@@ -4,7 +4,7 @@
 //! Both proxies have the same configuration. Where they do not do the same, the row has to say why;
 //! a reason without a difference is a failure too.
 
-mod bootstrap;
+pub(super) mod bootstrap;
 mod client;
 pub(super) mod message;
 mod origin;
