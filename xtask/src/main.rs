@@ -8,6 +8,7 @@ mod fuzz;
 mod golden;
 mod layers;
 mod property;
+mod scenarios;
 mod setup;
 mod shell;
 mod size;
@@ -47,6 +48,8 @@ enum Command {
     Property(property::Settings),
     /// Refresh the expected outputs of the translation's golden tests.
     Golden,
+    /// Show behaviours, each a small config with requests, on data planes that have to agree.
+    Scenarios(scenarios::Settings),
     /// Install or fetch what demo and test need: Debian packages, Envoy.
     Setup(setup::Settings),
 }
@@ -73,6 +76,7 @@ fn run() -> anyhow::Result<()> {
         Command::Fuzz(settings) => fuzz::run(&settings),
         Command::Property(settings) => property::run(&settings),
         Command::Golden => golden::run(),
+        Command::Scenarios(settings) => scenarios::run(&settings),
         Command::Setup(settings) => setup::run(&settings),
     }
 }

@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use ferromesh_proxy::compiled::{Cluster, Discovery, TcpProxy, UpstreamTransport};
 use ferromesh_route::request::PlainRequest;
-use ferromesh_route::{ClusterChoice, Forward, RetryPolicy};
+use ferromesh_route::{ClusterChoice, Forward, HeaderMutations, RetryPolicy};
 use ferromesh_types::Str;
 
 use crate::call::Call;
+use crate::headers::{self, Headers};
 use crate::plane::Plane;
 use crate::walk::{End, Stage, Walk};
 
@@ -29,8 +30,39 @@ pub struct Forwarding {
     pub path: String,
     /// The authority that is sent; empty for bytes.
     pub authority: String,
+    /// The request's headers after the edits of its route; `None` for bytes.
+    pub request_headers: Option<Headers>,
     /// How many keys decide about consistent hashing.
     pub hash_keys: usize,
+    /// The status when the cluster does not exist.
+    pub not_found: u16,
+}
+
+/// The status when no endpoint can be used.
+const NO_ENDPOINT: u16 = 503;
+
+impl Forwarding {
+    /// The answer when nobody behind `target` can be asked.
+    pub fn unavailable(&self, target: &Target) -> u16 {
+        if target.exists {
+            NO_ENDPOINT
+        } else {
+            self.not_found
+        }
+    }
+}
+
+/// A route that was taken.
+#[derive(Clone, Copy)]
+pub(crate) struct Taken<'a> {
+    /// What it does.
+    pub(crate) how: &'a Forward,
+    /// The retries in force.
+    pub(crate) retry: Option<&'a RetryPolicy>,
+    /// How many bytes of the path it matched.
+    pub(crate) matched: usize,
+    /// Header edits in the order in which they are made: route, virtual host, table.
+    pub(crate) edits: [&'a HeaderMutations; 3],
 }
 
 /// How failed tries are repeated.
@@ -105,7 +137,9 @@ pub(crate) fn bytes(plane: &Plane, proxy: &TcpProxy, call: &Call, walk: &mut Wal
         retries: None,
         path: String::new(),
         authority: String::new(),
+        request_headers: None,
         hash_keys: usize::from(proxy.hash_source_ip),
+        not_found: NO_ENDPOINT,
     };
     arrive(forwarding, walk)
 }
@@ -113,12 +147,24 @@ pub(crate) fn bytes(plane: &Plane, proxy: &TcpProxy, call: &Call, walk: &mut Wal
 /// Follows a route.
 pub(crate) fn request(
     plane: &Plane,
-    (how, retry, matched): (&Forward, Option<&RetryPolicy>, usize),
+    taken: Taken<'_>,
     request: &PlainRequest,
     call: &Call,
     walk: &mut Walk,
 ) -> End {
+    let Taken {
+        how,
+        retry,
+        matched,
+        edits,
+    } = taken;
     let drawn = how.cluster.choose(request, call.random);
+    let levels: Vec<&HeaderMutations> = drawn
+        .weighted
+        .map(|weighted| &weighted.headers)
+        .into_iter()
+        .chain(edits)
+        .collect();
     let weighted_host = drawn
         .weighted
         .and_then(|weighted| weighted.host_rewrite.clone());
@@ -147,7 +193,9 @@ pub(crate) fn request(
             .map(|host| host.to_string())
             .or(rewritten)
             .unwrap_or_else(|| request.authority.clone()),
+        request_headers: Some(headers::edited(&request.headers, &levels)),
         hash_keys: how.hash_policies.len(),
+        not_found: how.cluster_not_found_status,
     };
     arrive(forwarding, walk)
 }

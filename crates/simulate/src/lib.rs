@@ -12,6 +12,7 @@
 mod call;
 mod chain;
 mod forward;
+mod headers;
 mod listener;
 mod mesh;
 mod plane;
@@ -21,6 +22,7 @@ mod walk;
 
 pub use call::{Call, Direction, Protocol, Tls};
 pub use forward::{Forwarding, Retrying, Share, Target, TargetEndpoint, UpstreamTlsMode};
+pub use headers::Headers;
 pub use mesh::{Mesh, MeshError, proxy};
 pub use plane::{Plane, RefusedResource, ResourceKind};
 pub use resources::{ResourceError, Resources};

@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use ferromesh_proxy::compiled::{HttpManager, RouteSource};
 use ferromesh_route::request::PlainRequest;
-use ferromesh_route::{Action, Outcome, Route, VirtualHost};
+use ferromesh_route::{Action, Outcome, Route, RouteTable, VirtualHost};
 
 use crate::call::Call;
-use crate::forward;
+use crate::forward::{self, Taken};
 use crate::plane::Plane;
 use crate::walk::{End, Failure, Other, Stage, Walk};
 
@@ -69,13 +69,13 @@ pub(crate) fn choose(
             let because = "it is the first whose conditions all hold";
             walk.decided(Stage::Route, &name_of(route), because, others);
             walk.route = route.name.clone();
-            Ok(follow(
-                plane,
-                (virtual_host, route, matched),
-                &request,
-                call,
-                walk,
-            ))
+            let taken = (
+                table.as_ref(),
+                virtual_host.as_ref(),
+                route.as_ref(),
+                matched,
+            );
+            Ok(follow(plane, taken, &request, call, walk))
         }
     }
 }
@@ -128,7 +128,7 @@ fn name_of(route: &Route) -> String {
 
 fn follow(
     plane: &Plane,
-    (host, route, matched): (&VirtualHost, &Route, usize),
+    (table, host, route, matched): (&RouteTable, &VirtualHost, &Route, usize),
     request: &PlainRequest,
     call: &Call,
     walk: &mut Walk,
@@ -144,7 +144,17 @@ fn follow(
         },
         Action::Forward(how) => {
             let retry = how.retry.as_ref().or(host.retry.as_ref());
-            forward::request(plane, (how, retry, matched), request, call, walk)
+            let mut edits = [&route.headers, &host.headers, &table.headers];
+            if table.most_specific_headers_win {
+                edits.reverse();
+            }
+            let taken = Taken {
+                how,
+                retry,
+                matched,
+                edits,
+            };
+            forward::request(plane, taken, request, call, walk)
         }
     }
 }

@@ -119,11 +119,12 @@ fn header(name: &str, wanted: &StringMatch) -> HeaderMatcher {
     }
 }
 
-/// The header must not match; a request without it passes.
+/// The header must not match; a request without it passes. Where the header must not be there at
+/// all, one that is missing must not count as an empty one.
 fn absent_header((name, wanted): (&Str, &StringMatch)) -> HeaderMatcher {
     HeaderMatcher {
         invert_match: true,
-        treat_missing_header_as_empty: true,
+        treat_missing_header_as_empty: text(wanted).is_some(),
         ..header(name, wanted)
     }
 }
