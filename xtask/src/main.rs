@@ -6,6 +6,7 @@ mod conformance;
 mod demo;
 mod fuzz;
 mod golden;
+mod hitless;
 mod layers;
 mod property;
 mod scenarios;
@@ -46,6 +47,8 @@ enum Command {
     Fuzz(fuzz::Settings),
     /// Check that no data plane refuses what validation accepts, with random configs.
     Property(property::Settings),
+    /// Replace and end proxies under load, and count the requests that fail: none may.
+    Hitless(hitless::Settings),
     /// Refresh the expected outputs of the translation's golden tests.
     Golden,
     /// Show behaviours, each a small config with requests, on data planes that have to agree.
@@ -75,6 +78,7 @@ fn run() -> anyhow::Result<()> {
         Command::Conformance(settings) => conformance::run(&settings),
         Command::Fuzz(settings) => fuzz::run(&settings),
         Command::Property(settings) => property::run(&settings),
+        Command::Hitless(settings) => hitless::run(&settings),
         Command::Golden => golden::run(),
         Command::Scenarios(settings) => scenarios::run(&settings),
         Command::Setup(settings) => setup::run(&settings),

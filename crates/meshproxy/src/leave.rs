@@ -2,8 +2,8 @@
 //!
 //! After SIGTERM, those who send us traffic learn of it only some time later. Listeners therefore
 //! stay open while every answer says that the connection ends (`connection: close`, GOAWAY), until
-//! nobody has connected for a while; then they close, and what is in flight ends. A process that was
-//! replaced by a successor only has to finish what is open.
+//! nobody has connected for a while, or half of the time is over; then they close, and what is in
+//! flight ends. A process that was replaced by a successor only has to finish what is open.
 
 use std::time::Duration;
 
@@ -56,9 +56,9 @@ impl Leaving {
         proxy.begin_drain();
         let draining = async {
             if replaced.is_none() {
-                let quiet = timeout_at(end, self.quiet(proxy));
-                // At the end of the time listeners close as well.
-                let _ = quiet.await;
+                // Clients that connect without end must not take the time of what is in flight.
+                let half = end - limit / 2;
+                let _ = timeout_at(half, self.quiet(proxy)).await;
             }
             proxy
                 .drain(end.saturating_duration_since(Instant::now()))

@@ -1,0 +1,124 @@
+//! `cargo xtask hitless`: processes are replaced and leave under load, and no request fails.
+
+mod load;
+mod process;
+
+use std::net::{SocketAddr, TcpListener};
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context, bail, ensure};
+
+use self::load::{Load, serve_hello};
+use self::process::{Config, Proxy};
+use crate::build;
+
+/// Settings of `cargo xtask hitless`.
+#[derive(clap::Args)]
+pub struct Settings {
+    /// Requests per case at least; more are sent until the case is through.
+    #[arg(long, default_value_t = 10_000)]
+    requests: u64,
+    /// How often a process is replaced or leaves in each case.
+    #[arg(long, default_value_t = 3)]
+    rounds: u32,
+}
+
+type Run = fn(&Settings, &Path, SocketAddr) -> anyhow::Result<(u64, u64)>;
+
+const CASES: [(&str, Run); 2] = [
+    ("hot upgrade", hot_upgrade),
+    ("SIGTERM behind another proxy", termination),
+];
+
+/// How long requests run between two replacements at least.
+const BETWEEN: Duration = Duration::from_millis(500);
+
+pub fn run(settings: &Settings) -> anyhow::Result<()> {
+    let binary = build::meshproxy()?;
+    let endpoint = serve_hello()?;
+    let mut failed = 0;
+    for (name, case) in CASES {
+        println!("{name}: {} rounds under load …", settings.rounds);
+        let (sent, lost) = case(settings, &binary, endpoint).with_context(|| name.to_owned())?;
+        println!("{name}: {sent} requests, {lost} failed");
+        failed += u32::from(lost > 0);
+    }
+    println!("{} passed, {failed} failed", CASES.len() as u32 - failed);
+    if failed > 0 {
+        bail!("requests were lost");
+    }
+    Ok(())
+}
+
+/// A new process takes the sockets of the running one, again and again.
+fn hot_upgrade(
+    settings: &Settings,
+    binary: &Path,
+    endpoint: SocketAddr,
+) -> anyhow::Result<(u64, u64)> {
+    let address = free_address()?;
+    let config = Config::new(address, &[endpoint]);
+    let meeting = std::env::temp_dir().join(format!("hitless-{}.sock", std::process::id()));
+    let upgrade = [
+        "--hot-upgrade",
+        meeting.to_str().context("a path that is text")?,
+        "--parent-shutdown-time-s",
+        "30",
+    ];
+    let mut running = Proxy::start(binary, &config, &upgrade)?;
+    let load = Load::start(address)?;
+    for _ in 0..settings.rounds {
+        pause(BETWEEN);
+        let next = Proxy::start(binary, &config, &upgrade)?;
+        let status = running.wait()?;
+        ensure!(status.success(), "the replaced process ended with {status}");
+        running = next;
+    }
+    let counts = load.finish(settings.requests);
+    drop(running);
+    // The last process is gone, so nobody needs the file.
+    let _ = std::fs::remove_file(meeting);
+    Ok(counts)
+}
+
+/// One of two proxies leaves while another proxy sends requests to both, as a gateway does.
+fn termination(
+    settings: &Settings,
+    binary: &Path,
+    endpoint: SocketAddr,
+) -> anyhow::Result<(u64, u64)> {
+    let address = free_address()?;
+    let behind = [free_address()?, free_address()?];
+    let mut backends = Vec::new();
+    for at in behind {
+        backends.push(Proxy::start(binary, &Config::new(at, &[endpoint]), &[])?);
+    }
+    let _front = Proxy::start(binary, &Config::new(address, &behind), &[])?;
+    let load = Load::start(address)?;
+    for round in 0..settings.rounds as usize {
+        pause(BETWEEN);
+        let index = round % behind.len();
+        backends[index].terminate()?;
+        let status = backends[index].wait()?;
+        ensure!(
+            status.success(),
+            "the process that left ended with {status}"
+        );
+        let config = Config::new(behind[index], &[endpoint]);
+        backends[index] = Proxy::start(binary, &config, &[])?;
+    }
+    Ok(load.finish(settings.requests))
+}
+
+/// Lets time pass: other processes and threads are looked at from outside, and say nothing.
+#[allow(clippy::disallowed_methods)]
+fn pause(time: Duration) {
+    std::thread::sleep(time);
+}
+
+/// A loopback address that nobody uses now.
+fn free_address() -> anyhow::Result<SocketAddr> {
+    let listener = TcpListener::bind("127.0.0.1:0").context("a loopback port")?;
+    Ok(listener.local_addr()?)
+}

@@ -1,0 +1,101 @@
+//! A meshproxy with one listener and one cluster.
+
+use std::io::Write as _;
+use std::net::{SocketAddr, TcpStream};
+use std::path::Path;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, bail};
+
+/// How long a process may take to serve, on a busy machine.
+const START: Duration = Duration::from_secs(30);
+const LOOK: Duration = Duration::from_millis(20);
+
+/// The bootstrap, as text. Retries are those that a mesh configures: on another endpoint, and as many
+/// at a time as needed.
+pub struct Config {
+    text: String,
+    address: SocketAddr,
+}
+
+impl Config {
+    pub fn new(address: SocketAddr, endpoints: &[SocketAddr]) -> Self {
+        let endpoints: Vec<String> = endpoints
+            .iter()
+            .map(|at| {
+                let (ip, port) = (at.ip(), at.port());
+                format!(
+                    "{{endpoint: {{address: {{socket_address: {{address: {ip}, port_value: {port}}}}}}}}}"
+                )
+            })
+            .collect();
+        let (ip, port, endpoints) = (address.ip(), address.port(), endpoints.join(", "));
+        let text = format!(
+            r#"static_resources:
+  listeners:
+  - name: web
+    address: {{socket_address: {{address: {ip}, port_value: {port}}}}}
+    filter_chains:
+    - filters:
+      - name: hcm
+        typed_config:
+          "@type": type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager
+          stat_prefix: web
+          http_filters: [{{name: router, typed_config: {{"@type": type.googleapis.com/envoy.extensions.filters.http.router.v3.Router}}}}]
+          route_config: {{name: r, virtual_hosts: [{{name: v, domains: ['*'], routes: [{{match: {{prefix: /}}, route: {{cluster: backend, retry_policy: {{retry_on: 'connect-failure,refused-stream,reset-before-request', num_retries: 3, retry_host_predicate: [{{name: envoy.retry_host_predicates.previous_hosts, typed_config: {{"@type": type.googleapis.com/envoy.extensions.retry.host.previous_hosts.v3.PreviousHostsPredicate}}}}], host_selection_retry_max_attempts: 5}}}}}}]}}]}}
+  clusters:
+  - {{name: backend, type: STATIC, circuit_breakers: {{thresholds: [{{max_retries: 1000}}]}}, load_assignment: {{cluster_name: backend, endpoints: [{{lb_endpoints: [{endpoints}]}}]}}}}
+"#
+        );
+        Self { text, address }
+    }
+}
+
+/// A running process; it is killed when it is dropped.
+pub struct Proxy(Child);
+
+impl Proxy {
+    /// Starts it and waits until its address answers.
+    pub fn start(binary: &Path, config: &Config, arguments: &[&str]) -> anyhow::Result<Self> {
+        let child = Command::new(binary)
+            .args(["--config-yaml", &config.text, "--log-level", "warning"])
+            .args(["--concurrency", "2", "--drain-time-s", "6"])
+            .args(arguments)
+            .stdin(Stdio::null())
+            .spawn()
+            .with_context(|| format!("starting {}", binary.display()))?;
+        let mut proxy = Self(child);
+        let began = Instant::now();
+        while TcpStream::connect(config.address).is_err() {
+            if let Some(status) = proxy.0.try_wait()? {
+                bail!("meshproxy ended with {status}");
+            }
+            if began.elapsed() > START {
+                bail!("meshproxy does not listen on {}", config.address);
+            }
+            super::pause(LOOK);
+        }
+        std::io::stdout().flush()?;
+        Ok(proxy)
+    }
+
+    /// Sends SIGTERM.
+    pub fn terminate(&self) -> anyhow::Result<()> {
+        let pid = self.0.id().to_string();
+        crate::shell::run(Command::new("kill").args(["-TERM", &pid]))
+    }
+
+    /// Waits for the end.
+    pub fn wait(&mut self) -> anyhow::Result<ExitStatus> {
+        Ok(self.0.wait()?)
+    }
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
