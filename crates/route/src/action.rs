@@ -59,6 +59,8 @@ pub struct Forward {
     pub hash_policies: Vec<HashPolicy>,
     /// Upgrades (lower case) that this route allows or forbids, over the connection manager's.
     pub upgrades: Vec<(String, bool)>,
+    /// Whether CONNECT ends here: the endpoint gets the bytes of the tunnel alone.
+    pub ends_connect: bool,
 }
 
 impl Forward {
@@ -86,8 +88,13 @@ pub struct Timeouts {
     pub idle: Option<Option<Duration>>,
     /// The whole life of the stream; outer `None` keeps the connection manager's.
     pub max_stream_duration: Option<Option<Duration>>,
-    /// Upper bound for the deadline that `grpc-timeout` asks for; outer `None` ignores that header,
-    /// inner `None` accepts any deadline.
+    /// Whether the route limits streams instead of requests: then `request` is not applied.
+    pub limits_streams: bool,
+    /// Upper bound of the stream's life that `grpc-timeout` asks for; outer `None` ignores that
+    /// header, inner `None` accepts any.
+    pub grpc_header_max: Option<Option<Duration>>,
+    /// Upper bound of the request's time that `grpc-timeout` asks for (`max_grpc_timeout`, the
+    /// older way); outer `None` ignores that header, inner `None` accepts any.
     pub grpc_timeout_max: Option<Option<Duration>>,
 }
 
@@ -98,6 +105,8 @@ impl Default for Timeouts {
             request: Some(Duration::from_secs(15)),
             idle: None,
             max_stream_duration: None,
+            limits_streams: false,
+            grpc_header_max: None,
             grpc_timeout_max: None,
         }
     }

@@ -3,6 +3,8 @@
 //! Parsed once, when the config is compiled; whoever holds the request writes it out. An operator
 //! that nobody knows is an error, never an empty string.
 
+use std::borrow::Cow;
+
 use ferromesh_types::Str;
 use thiserror::Error;
 
@@ -72,6 +74,47 @@ pub enum AddressPart {
     Host,
     /// The port alone.
     Port,
+}
+
+/// How a gRPC status is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum GrpcStatusForm {
+    /// `NotFound`.
+    Camel,
+    /// `NOT_FOUND`.
+    Snake,
+}
+
+/// The statuses of gRPC by their numbers.
+const GRPC_STATUSES: [(&str, &str); 17] = [
+    ("OK", "OK"),
+    ("Canceled", "CANCELLED"),
+    ("Unknown", "UNKNOWN"),
+    ("InvalidArgument", "INVALID_ARGUMENT"),
+    ("DeadlineExceeded", "DEADLINE_EXCEEDED"),
+    ("NotFound", "NOT_FOUND"),
+    ("AlreadyExists", "ALREADY_EXISTS"),
+    ("PermissionDenied", "PERMISSION_DENIED"),
+    ("ResourceExhausted", "RESOURCE_EXHAUSTED"),
+    ("FailedPrecondition", "FAILED_PRECONDITION"),
+    ("Aborted", "ABORTED"),
+    ("OutOfRange", "OUT_OF_RANGE"),
+    ("Unimplemented", "UNIMPLEMENTED"),
+    ("Internal", "INTERNAL"),
+    ("Unavailable", "UNAVAILABLE"),
+    ("DataLoss", "DATA_LOSS"),
+    ("Unauthenticated", "UNAUTHENTICATED"),
+];
+
+impl GrpcStatusForm {
+    /// The status as it is written; a number that has no name stays a number.
+    pub fn text(self, status: u32) -> Cow<'static, str> {
+        match GRPC_STATUSES.get(status as usize) {
+            Some((camel, _)) if self == Self::Camel => Cow::Borrowed(camel),
+            Some((_, snake)) => Cow::Borrowed(snake),
+            None => Cow::Owned(status.to_string()),
+        }
+    }
 }
 
 /// What can be filled in.
@@ -149,6 +192,12 @@ pub enum Operator {
     DownstreamPeerSubject,
     /// The URI names of the endpoint's certificate.
     UpstreamPeerUriSan,
+    /// The status of a gRPC answer.
+    GrpcStatus(GrpcStatusForm),
+    /// The status of a gRPC answer as a number.
+    GrpcStatusNumber,
+    /// The text of an answer of the proxy's own, for the format of such answers.
+    LocalReplyBody,
     /// An environment variable of the process.
     Environment(Str),
     /// State and metadata that only filters we do not have could set: always absent.
@@ -281,6 +330,12 @@ fn named(name: &str, argument: Option<&str>) -> Option<Result<Operator, &'static
         "TRAILER" => header(Operator::ResponseTrailer),
         "ENVIRONMENT" if !text().is_empty() => Ok(Operator::Environment(text().into())),
         "ENVIRONMENT" => Err("a variable name is needed"),
+        "GRPC_STATUS" => match text() {
+            "" | "CAMEL_STRING" => Ok(Operator::GrpcStatus(GrpcStatusForm::Camel)),
+            "SNAKE_STRING" => Ok(Operator::GrpcStatus(GrpcStatusForm::Snake)),
+            "NUMBER" => Ok(Operator::GrpcStatusNumber),
+            _ => Err("the form is CAMEL_STRING, SNAKE_STRING or NUMBER"),
+        },
         "DYNAMIC_METADATA"
         | "CLUSTER_METADATA"
         | "UPSTREAM_METADATA"
@@ -323,6 +378,8 @@ fn plain_operator(name: &str) -> Option<Operator> {
         "DOWNSTREAM_LOCAL_URI_SAN" => Operator::DownstreamLocalUriSan,
         "DOWNSTREAM_PEER_SUBJECT" => Operator::DownstreamPeerSubject,
         "UPSTREAM_PEER_URI_SAN" => Operator::UpstreamPeerUriSan,
+        "GRPC_STATUS_NUMBER" => Operator::GrpcStatusNumber,
+        "LOCAL_REPLY_BODY" => Operator::LocalReplyBody,
         _ => return None,
     })
 }

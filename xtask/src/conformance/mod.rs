@@ -4,10 +4,13 @@
 //! said. Recordings of others are not part of this repository: where they are absent, one line says
 //! so.
 
+mod beside;
 mod bootstrap;
 mod crd_validation;
+mod headers;
 mod http1;
 mod iptables;
+mod local_replies;
 mod proxy;
 mod simulation;
 mod smuggling;
@@ -20,11 +23,26 @@ use serde_json::Value;
 
 use crate::shell;
 
+const EXAMPLES: &str =
+    "Sets that compare with a stock Envoy, side by side in one run (the one that \
+FERROMESH_ENVOY names, else `cargo xtask setup` fetches it):
+  http1           raw HTTP/1.1 messages
+  headers         what the endpoint sees of a request, and the client of its answer
+  local-replies   answers of the proxy's own: status, body, fields, response flags, details
+
+A row fails when the two proxies differ in anything that the row does not note, when a note has no
+difference, and when a place does not show what the row says. target/conformance/<set> keeps what
+was seen and the access logs of headers and local-replies.";
+
 /// Settings of `cargo xtask conformance`.
 #[derive(clap::Args, Default)]
+#[command(after_help = EXAMPLES)]
 pub struct Settings {
     /// The sets to run; all when none is named.
     sets: Vec<String>,
+    /// Only rows whose name contains this (headers, local-replies).
+    #[arg(long, default_value = "")]
+    only: String,
     /// The folder with the data [default: ../shared/conformance].
     #[arg(long)]
     data: Option<PathBuf>,
@@ -39,6 +57,7 @@ pub struct Case {
 }
 
 type Run = fn(&Path) -> anyhow::Result<Vec<Case>>;
+type Rows = fn() -> Vec<beside::Row>;
 
 /// Where the cases of a set are kept.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -59,26 +78,34 @@ const SETS: &[(&str, Cases, Run)] = &[
     ("smuggling", Cases::Own, smuggling::run),
 ];
 
+/// Sets that are tables of rows for our proxy and a stock Envoy.
+const TABLES: &[(&str, Rows)] = &[
+    ("headers", headers::rows),
+    ("local-replies", local_replies::rows),
+];
+
 /// Differences that are shown of a failing case.
 const SHOWN: usize = 8;
 
 pub fn run(settings: &Settings) -> anyhow::Result<()> {
+    let tables = TABLES.iter().map(|(name, _)| *name);
+    let known: Vec<&str> = SETS.iter().map(|(name, ..)| *name).chain(tables).collect();
     for wanted in &settings.sets {
-        if !SETS.iter().any(|(name, ..)| name == wanted) {
-            let known: Vec<&str> = SETS.iter().map(|(name, ..)| *name).collect();
-            bail!(
-                "there is no set {wanted:?}; the sets are: {}",
-                known.join(", ")
-            );
+        if !known.contains(&wanted.as_str()) {
+            let known = known.join(", ");
+            bail!("there is no set {wanted:?}; the sets are: {known}");
         }
     }
+    let unwanted = |name: &str| {
+        !settings.sets.is_empty() && !settings.sets.iter().any(|wanted| wanted == name)
+    };
     let recordings = settings
         .data
         .clone()
         .unwrap_or_else(|| shell::root().join("../shared/conformance"));
     let mut failed = 0;
     for (name, cases, set) in SETS {
-        if !settings.sets.is_empty() && !settings.sets.iter().any(|wanted| wanted == name) {
+        if unwanted(name) {
             continue;
         }
         let folder = match cases {
@@ -90,6 +117,11 @@ pub fn run(settings: &Settings) -> anyhow::Result<()> {
             continue;
         }
         failed += report(name, &set(&folder).with_context(|| format!("set {name}"))?);
+    }
+    for (name, rows) in TABLES.iter().filter(|(name, _)| !unwanted(name)) {
+        let mut rows = rows();
+        rows.retain(|row| row.name.contains(&settings.only));
+        failed += report(name, &beside::run(name, &rows)?);
     }
     if failed > 0 {
         bail!("conformance: {failed} cases failed");

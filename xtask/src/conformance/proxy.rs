@@ -56,7 +56,8 @@ impl Proxy {
         };
         let mut command = Command::new(program);
         command.args(["--concurrency", "1", "--disable-hot-restart"]);
-        command.args(["--log-level", "off"]);
+        // Its access logs are read by checks that wait for their lines.
+        command.args(["--log-level", "off", "--file-flush-interval-msec", "10"]);
         Self::start("Envoy", command, bootstrap).map(Some)
     }
 

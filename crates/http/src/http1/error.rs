@@ -13,9 +13,6 @@ pub enum HeadError {
     /// There are more fields than the limit.
     #[error("the head has more fields than the limit")]
     TooManyFields,
-    /// The head did not arrive in the time that the caller gives it.
-    #[error("the head did not arrive in time")]
-    TooSlow,
     /// The head breaks the grammar.
     #[error("the head is malformed: {0}")]
     Malformed(&'static str),
@@ -31,6 +28,9 @@ pub enum HeadError {
     /// `Connection` names fields that are meant for everybody, or too many of them.
     #[error("the Connection field names fields of the message")]
     Connection,
+    /// The body is framed in two ways.
+    #[error("Transfer-Encoding beside Content-Length")]
+    TwoFramings,
     /// The end of the body cannot be told for certain.
     #[error("the framing is ambiguous: {0}")]
     Framing(&'static str),
@@ -41,8 +41,11 @@ impl HeadError {
     pub fn status(self) -> u16 {
         match self {
             Self::TooLarge | Self::TooManyFields => 431,
-            Self::TooSlow => 408,
-            Self::Malformed(_) | Self::Framing(_) | Self::Method | Self::Connection => 400,
+            Self::Malformed(_)
+            | Self::Framing(_)
+            | Self::TwoFramings
+            | Self::Method
+            | Self::Connection => 400,
             Self::Version => 426,
             Self::Coding => 501,
         }
@@ -53,11 +56,11 @@ impl HeadError {
         match self {
             Self::TooLarge => "http1.headers_too_large",
             Self::TooManyFields => "http1.too_many_headers",
-            Self::TooSlow => "request_header_timeout",
             Self::Malformed(_) | Self::Framing(_) | Self::Method => "http1.codec_error",
             Self::Version => "low_version",
             Self::Coding => "http1.invalid_transfer_encoding",
             Self::Connection => "http1.connection_header_rejected",
+            Self::TwoFramings => "http1.content_length_and_chunked_not_allowed",
         }
     }
 }

@@ -47,9 +47,7 @@ pub(crate) fn read(headers: &Headers) -> Result<ConnectionFields, HeadError> {
         }
     }
     if fields.chunked && fields.length.is_some() {
-        return Err(HeadError::Framing(
-            "Transfer-Encoding beside Content-Length",
-        ));
+        return Err(HeadError::TwoFramings);
     }
     if unknown {
         return Err(HeadError::Coding);
@@ -114,6 +112,10 @@ pub(crate) fn remove_hop_by_hop(headers: &mut Headers) {
             .any(|part| part.trim_ascii().eq_ignore_ascii_case(b"trailers")),
         _ => !listed.iter().any(|option| option == name),
     });
+    // The codings beside it are the client's business with us.
+    if headers.find("te").is_some_and(|te| te != b"trailers") {
+        headers.set("te", "trailers");
+    }
 }
 
 /// Names that `Connection` lists besides its own options; most messages have none.
@@ -164,7 +166,10 @@ mod tests {
             &[("content-length", "99999999999999999999")],
         ] {
             let error = read(&headers(fields)).expect_err("ambiguous");
-            let ambiguous = matches!(error, HeadError::Framing(_) | HeadError::Coding);
+            let ambiguous = matches!(
+                error,
+                HeadError::Framing(_) | HeadError::TwoFramings | HeadError::Coding
+            );
             assert!(ambiguous, "{fields:?}");
         }
     }

@@ -91,8 +91,12 @@ pub(super) fn write_operator(
             // The format was checked when the config was compiled.
             write_time(out, format, at).is_ok()
         }),
-        Operator::ResponseFlags if !record.flags.is_empty() => push(out, &record.flags.short()),
-        Operator::ResponseFlagsLong if !record.flags.is_empty() => push(out, &record.flags.long()),
+        // No flag is a dash, also where other missing values are left out.
+        Operator::ResponseFlags | Operator::ResponseFlagsLong if record.flags.is_empty() => {
+            push(out, "-")
+        }
+        Operator::ResponseFlags => push(out, &record.flags.short()),
+        Operator::ResponseFlagsLong => push(out, &record.flags.long()),
         Operator::Address(of, part) => write_address(address(*of, record), *part, out),
         Operator::UpstreamHost => record
             .upstream_host
@@ -132,6 +136,7 @@ pub(super) fn number(operator: &Operator, record: &LogRecord<'_>) -> Option<u64>
         ),
         Operator::UpstreamAttempts => Some(u64::from(record.attempts)),
         Operator::ConnectionId => Some(record.connection_id),
+        Operator::GrpcStatusNumber => grpc_status(record).map(u64::from),
         _ => None,
     }
 }
@@ -169,8 +174,26 @@ fn text<'a>(operator: &Operator, record: &LogRecord<'a>) -> Option<Cow<'a, str>>
         Operator::DownstreamPeerUriSan => known(record.peer_uri_san),
         Operator::DownstreamLocalUriSan => known(record.local_uri_san),
         Operator::DownstreamPeerSubject => known(record.peer_subject),
+        Operator::LocalReplyBody => Some(Cow::Borrowed(record.local_reply_body)),
+        Operator::GrpcStatus(form) => grpc_status(record).map(|status| form.text(status)),
         Operator::UpstreamPeerUriSan => known(record.upstream_peer_uri_san),
         _ => None,
+    }
+}
+
+/// The status of a gRPC answer, from its trailers or its head.
+fn grpc_status(record: &LogRecord<'_>) -> Option<u32> {
+    let kind = record.request?.header("content-type")?;
+    let rest = kind.strip_prefix("application/grpc")?;
+    if !rest.is_empty() && !rest.starts_with(['+', ';']) {
+        return None;
+    }
+    let found = [record.trailers, record.response].into_iter().flatten();
+    let mut found = found.filter_map(|fields| fields.header("grpc-status"));
+    match found.next() {
+        Some(status) => status.parse().ok(),
+        None if record.status == 0 => None,
+        None => Some(crate::http::grpc_status(record.status)),
     }
 }
 

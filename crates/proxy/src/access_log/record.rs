@@ -101,4 +101,6 @@ pub struct LogRecord<'a> {
     pub peer_subject: &'a str,
     /// URI name of the endpoint's certificate.
     pub upstream_peer_uri_san: &'a str,
+    /// The text of an answer of the proxy's own, while it is being made.
+    pub local_reply_body: &'a str,
 }

@@ -320,6 +320,8 @@ pub struct ConnectionLimits {
     pub idle_timeout: Option<Duration>,
     /// A connection's whole life.
     pub max_duration: Option<Duration>,
+    /// The whole life of one exchange.
+    pub max_stream_duration: Option<Duration>,
     /// Requests per connection.
     pub max_requests: Option<u32>,
     /// Soft limit of the buffers of one connection, in bytes.
@@ -332,6 +334,7 @@ impl Default for ConnectionLimits {
         Self {
             idle_timeout: Some(Duration::from_hours(1)),
             max_duration: None,
+            max_stream_duration: None,
             max_requests: None,
             buffer_limit: 1 << 20,
         }

@@ -8,7 +8,9 @@ use ferromesh_route::RouteTable;
 use ferromesh_types::Str;
 
 use super::cluster::Http2Settings;
+use super::edge::{InternalAddresses, RequestIds, StripPort};
 use super::http_filter::HttpFilter;
+use super::local_replies::LocalReplies;
 use crate::access_log::AccessLog;
 use crate::stats::HttpStats;
 
@@ -40,12 +42,10 @@ pub struct HttpManager {
     pub skip_xff_append: bool,
     /// Whether `x-forwarded-port` is sent upstream.
     pub append_x_forwarded_port: bool,
-    /// Whether requests without `x-request-id` get one.
-    pub generate_request_id: bool,
-    /// Whether an `x-request-id` from outside is kept.
-    pub preserve_external_request_id: bool,
-    /// Whether the response carries `x-request-id` too.
-    pub request_id_in_response: bool,
+    /// Which clients count as inside.
+    pub internal_addresses: InternalAddresses,
+    /// How `x-request-id` is made and read.
+    pub request_ids: RequestIds,
     /// What happens to `x-forwarded-client-cert`.
     pub forward_client_cert: ForwardClientCert,
     /// What our own entry of that header says.
@@ -56,8 +56,10 @@ pub struct HttpManager {
     pub merge_slashes: bool,
     /// What happens to `%2F` and `%5C` in the path.
     pub escaped_slashes: EscapedSlashes,
-    /// Whether the authority's port is removed.
-    pub strip_any_host_port: bool,
+    /// Which port of the authority is removed.
+    pub strip_port: StripPort,
+    /// Whether a dot at the end of the authority's host is removed.
+    pub strip_trailing_dot: bool,
     /// Whether `100-continue` is left to upstream.
     pub proxy_100_continue: bool,
     /// Time limits.
@@ -76,6 +78,8 @@ pub struct HttpManager {
     pub max_requests_per_connection: Option<u32>,
     /// Upgrades that are allowed or forbidden.
     pub upgrades: Vec<Upgrade>,
+    /// How answers of the proxy's own are changed; most are not.
+    pub local_replies: Option<Box<LocalReplies>>,
     /// Written when a request ends.
     pub access_logs: Vec<Arc<AccessLog>>,
     /// Its numbers.

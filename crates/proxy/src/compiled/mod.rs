@@ -12,10 +12,12 @@
 //! same `Arc`.
 
 mod cluster;
+mod edge;
 mod filter_chain;
 mod http_filter;
 mod http_manager;
 mod listener;
+mod local_replies;
 mod overload;
 mod tcp_proxy;
 mod transport;
@@ -30,6 +32,7 @@ pub use cluster::{
     Cluster, ConnectionLimits, Discovery, DnsFamily, DnsHost, DnsSettings, Http1Upstream,
     Http2Settings, TcpKeepalive, UpstreamHttp,
 };
+pub use edge::{InternalAddresses, RequestIds, StripPort, TraceSampling};
 pub use filter_chain::{FilterChain, FilterChains, NetworkFilter, TerminalFilter};
 pub use http_filter::{
     Abort, AbortKind, AlpnOverride, CorsFilter, CorsPolicy, Delay, Fault, FaultFilter, HttpFilter,
@@ -42,6 +45,7 @@ pub use http_manager::{
 pub use listener::{
     Listener, ListenerFilter, ListenerFilterKind, ListenerPredicate, Listeners, TrafficDirection,
 };
+pub use local_replies::{LocalReplies, ReplyFormat, ReplyMapper};
 pub use overload::{Monitor, OverloadAction, OverloadSettings, Trigger};
 pub use tcp_proxy::{ConnectBackoff, TcpProxy};
 pub use transport::{

@@ -9,9 +9,11 @@ use super::deadline::Deadlines;
 use super::downstream::Downstream;
 use super::exchange::{End, Exchange};
 use super::local_reply::LocalReply;
+use super::stream::asks_for_tunnel;
 use super::upload::Upload;
 use crate::cluster::{ActiveRequestGuard, Endpoint};
 use crate::compiled::Cluster;
+use crate::upstream::ResetReason;
 
 impl Exchange<'_> {
     /// Sends the answer on, to its end.
@@ -36,8 +38,7 @@ impl Exchange<'_> {
         self.outcome.details = "via_upstream".into();
         self.outcome.answered = Some(Instant::now());
         let tunnel = self.opens_tunnel(&mut head, ends.downstream.is_http2());
-        let asked_for_tunnel =
-            self.head.method == Method::CONNECT || self.head.protocol().is_some();
+        let asked_for_tunnel = asks_for_tunnel(&self.head);
         let completed = ends.body.completed.filter(|_| !asked_for_tunnel);
         self.prepare_answer(&mut head, completed);
         if let Downstream::Http1(side) = ends.downstream {
@@ -75,26 +76,28 @@ impl Exchange<'_> {
         upstream.finish(complete);
         match result {
             Ok(()) => {
+                if tunnel {
+                    let reason = ResetReason::ConnectionTermination;
+                    self.explain(reason.flag(), ended_after_begin(reason));
+                }
                 if let Downstream::Http1(side) = ends.downstream {
                     side.close |= !ends.body.is_complete();
                 }
                 End::Complete
             }
-            Err(failure) => self.broke_off(&failure, cluster),
+            Err(failure) => self.broke_off(&failure, cluster, ends.body.is_complete()),
         }
     }
 
-    fn broke_off(&mut self, failure: &Failure, cluster: &Cluster) -> End {
+    fn broke_off(&mut self, failure: &Failure, cluster: &Cluster, complete: bool) -> End {
         match failure {
             Failure::Gone => cluster.stats.upstream_rq_cancelled().inc(),
             Failure::Reset { reason, .. } => {
                 cluster.stats.upstream_rq_rx_reset().inc();
-                let reason_text = reason.text().replace(' ', "_");
-                let details = format!("upstream_reset_after_response_started{{{reason_text}}}");
-                self.explain(reason.flag(), details);
+                self.explain(reason.flag(), ended_after_begin(*reason));
             }
             Failure::Expired(expired) => {
-                let reply = LocalReply::expired(*expired);
+                let reply = LocalReply::expired(*expired, complete);
                 self.explain(reply.flags, reply.details);
             }
         }
@@ -125,4 +128,10 @@ impl Exchange<'_> {
         }
         true
     }
+}
+
+/// Why an answer that had begun came to no proper end; a tunnel has no other.
+fn ended_after_begin(reason: ResetReason) -> String {
+    let reason = reason.text().replace(' ', "_");
+    format!("upstream_reset_after_response_started{{{reason}}}")
 }

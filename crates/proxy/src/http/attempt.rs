@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use ferromesh_http::{Frame, Framing, Method, ResponseHead};
+use ferromesh_route::Action;
 
 use super::deadline::{Deadlines, Expired};
 use super::downstream::Downstream;
@@ -16,7 +17,7 @@ use super::upload::{RequestBody, Upload};
 use super::upstream::Upstream;
 use crate::cluster::{Endpoint, Finding, LimitGuard, Thresholds};
 use crate::compiled::Cluster;
-use crate::upstream::{ResetReason, acquire};
+use crate::upstream::{Acquired, ResetReason, acquire};
 
 /// A try that brought the head of an answer.
 pub(super) struct Answer {
@@ -156,7 +157,8 @@ impl Exchange<'_> {
         limits: &Arc<Thresholds>,
         ends: &mut Ends<'_, '_>,
     ) -> Result<Answer, Failure> {
-        let wanted = start::wanted(
+        let ends_connect = self.ends_connect();
+        let mut wanted = start::wanted(
             self.connection,
             &self.manager.filters,
             &self.head,
@@ -164,6 +166,9 @@ impl Exchange<'_> {
             endpoint,
             limits,
         );
+        if ends_connect {
+            start::want_bytes(&mut wanted);
+        }
         let acquired = {
             let mut acquiring = pin!(acquire(self.worker, cluster, endpoint, &wanted));
             poll_fn(|cx| match acquiring.as_mut().poll(cx) {
@@ -174,6 +179,16 @@ impl Exchange<'_> {
         };
         let (acquired, slot) = start::admit(acquired, cluster, limits)?;
         cluster.note(endpoint, Finding::Connected);
+        if ends_connect && let Acquired::Http1(lent) = acquired {
+            self.outcome.upstream_local = lent.local;
+            return Ok(Answer {
+                head: ResponseHead::new(200),
+                framing: Framing::UntilClose,
+                upstream: Upstream::http1(lent, false),
+                upload: Upload::default(),
+                slot,
+            });
+        }
         let framing = ends.body.framing;
         let outcome = &mut self.outcome;
         let mut upstream = start::send_head(&self.head, framing, cluster, acquired, outcome)?;
@@ -215,6 +230,14 @@ impl Exchange<'_> {
             ends.poll_interrupted(cx).map(Err)
         })
         .await
+    }
+
+    /// Whether CONNECT ends here, so that the endpoint gets the bytes of the tunnel alone.
+    fn ends_connect(&self) -> bool {
+        let action = self.route.as_ref().map(|route| &route.action);
+        self.head.method == Method::CONNECT
+            && self.head.protocol().is_none()
+            && matches!(action, Some(Action::Forward(forward)) if forward.ends_connect)
     }
 
     /// What decides about heads that come back.
@@ -307,9 +330,9 @@ impl Failure {
                 ..
             } => None,
             Self::Reset { .. } => Some(Finding::Failed),
-            Self::Expired(Expired::Request | Expired::Try | Expired::TryIdle) => {
-                Some(Finding::TimedOut)
-            }
+            Self::Expired(
+                Expired::Request | Expired::Try | Expired::TryIdle | Expired::TryStream,
+            ) => Some(Finding::TimedOut),
             Self::Expired(_) => None,
         }
     }

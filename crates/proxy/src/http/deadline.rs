@@ -12,8 +12,10 @@ pub(super) enum Expired {
     Request,
     /// The one try's.
     Try,
-    /// Nothing moved for too long during one try.
+    /// Nothing moved in the one try for too long.
     TryIdle,
+    /// The one try's whole life.
+    TryStream,
     /// Nothing moved for too long.
     Idle,
     /// The client has not sent its whole request.
@@ -29,10 +31,11 @@ pub(super) struct Deadlines {
     pub(super) request_limit: Option<Duration>,
     request: Option<Instant>,
     pub(super) per_try: Option<Instant>,
+    pub(super) try_stream: Option<Instant>,
+    try_idle: Option<(Duration, Instant)>,
     pub(super) upload: Option<Instant>,
     pub(super) stream: Option<Instant>,
     idle: Option<(Duration, Instant)>,
-    try_idle: Option<(Duration, Instant)>,
     timer: Timer,
 }
 
@@ -52,7 +55,7 @@ impl Deadlines {
         self.idle = limit.map(|limit| (limit, now));
     }
 
-    /// A try begins, in which nothing may be still for longer than `limit`.
+    /// Nothing of a try that begins `now` may be still for longer than `limit`.
     pub(super) fn set_try_idle(&mut self, limit: Option<Duration>, now: Instant) {
         self.try_idle = limit.map(|limit| (limit, now));
     }
@@ -65,13 +68,19 @@ impl Deadlines {
         self.upload = None;
     }
 
+    /// What is left of the time for the answer.
+    pub(super) fn left(&self) -> Option<Duration> {
+        let request = self.request?;
+        Some(request.saturating_duration_since(Instant::now()))
+    }
+
     /// Something moved. Reads the clock only where it matters.
     pub(super) fn moved(&mut self) {
         if self.idle.is_none() && self.try_idle.is_none() {
             return;
         }
         let now = Instant::now();
-        for (_, last) in self.idle.iter_mut().chain(&mut self.try_idle) {
+        for (_, last) in [&mut self.idle, &mut self.try_idle].into_iter().flatten() {
             *last = now;
         }
     }
@@ -85,13 +94,13 @@ impl Deadlines {
     }
 
     fn earliest(&self) -> Option<(Expired, Instant)> {
-        let due = |(limit, last): (Duration, Instant)| last + limit;
-        let idle = self.idle.map(due);
+        let due = |idle: Option<(Duration, Instant)>| idle.map(|(limit, last)| last + limit);
         [
-            (Expired::TryIdle, self.try_idle.map(due)),
             (Expired::Request, self.request),
             (Expired::Try, self.per_try),
-            (Expired::Idle, idle),
+            (Expired::TryIdle, due(self.try_idle)),
+            (Expired::TryStream, self.try_stream),
+            (Expired::Idle, due(self.idle)),
             (Expired::Upload, self.upload),
             (Expired::Stream, self.stream),
         ]

@@ -11,6 +11,20 @@ use super::exchange::{End, Exchange};
 use super::mutate;
 use super::view::{RequestLookup, View};
 
+/// Fields by which a request asks for something of this proxy; they end here.
+const ASKED: [&str; 10] = [
+    "x-envoy-retry-on",
+    "x-envoy-retry-grpc-on",
+    "x-envoy-max-retries",
+    "x-envoy-retriable-status-codes",
+    "x-envoy-retriable-header-names",
+    "x-envoy-upstream-rq-timeout-ms",
+    "x-envoy-upstream-rq-per-try-timeout-ms",
+    "x-envoy-upstream-rq-timeout-alt-response",
+    "x-envoy-hedge-on-per-try-timeout",
+    "x-envoy-upstream-alt-stat-name",
+];
+
 impl Exchange<'_> {
     /// The edits of route, virtual host and table; path and authority.
     pub(super) fn edit_request(
@@ -19,6 +33,7 @@ impl Exchange<'_> {
         matched: usize,
         weighted_host: Option<&str>,
         limit: Option<Duration>,
+        per_try: Option<Duration>,
     ) {
         let config = Arc::clone(&self.config);
         let (route, host) = (self.route.clone(), self.virtual_host.clone());
@@ -42,22 +57,33 @@ impl Exchange<'_> {
             self.head = head;
         }
         self.rewrite(forward, matched, weighted_host);
-        for name in [
-            "x-envoy-retry-on",
-            "x-envoy-retry-grpc-on",
-            "x-envoy-max-retries",
-            "x-envoy-upstream-rq-timeout-ms",
-            "x-envoy-upstream-rq-per-try-timeout-ms",
-        ] {
-            self.head.headers.remove(name);
-        }
-        if !self.manager.router.suppress_envoy_headers
-            && let Some(limit) = limit
+        // Most requests ask for nothing, which one look tells.
+        let headers = &self.head.headers;
+        if headers
+            .iter()
+            .any(|(name, _)| name.starts_with(b"x-envoy-"))
         {
+            self.alt_response = headers.contains("x-envoy-upstream-rq-timeout-alt-response");
+            for name in ASKED {
+                self.head.headers.remove(name);
+            }
+        }
+        self.expect_timeout(forward, per_try.or(limit));
+    }
+
+    /// Tells the endpoint how long this try may take.
+    pub(super) fn expect_timeout(&mut self, forward: &Forward, limit: Option<Duration>) {
+        let Some(limit) = limit else { return };
+        if !self.manager.router.suppress_envoy_headers {
             let mut digits = itoa::Buffer::new();
-            let millis = digits.format(limit.as_millis());
-            let headers = &mut self.head.headers;
-            headers.set("x-envoy-expected-rq-timeout-ms", millis);
+            let millis = digits.format(limit.as_millis().max(1) as u64);
+            self.head
+                .headers
+                .set("x-envoy-expected-rq-timeout-ms", millis);
+        }
+        let timeouts = &forward.timeouts;
+        if self.grpc && !timeouts.limits_streams && timeouts.grpc_timeout_max.is_some() {
+            self.tell_grpc_timeout(limit);
         }
     }
 
@@ -80,15 +106,26 @@ impl Exchange<'_> {
         let new = weighted_host
             .map(str::to_owned)
             .or_else(|| rewrite.and_then(|rewrite| rewrite.apply(&view, None)));
-        if let Some(new) = new
-            && new != self.head.authority()
-        {
-            if forward.append_x_forwarded_host {
-                let old = self.head.authority().to_owned();
-                self.head.headers.append("x-forwarded-host", old);
-            }
-            self.head.set_authority(&new);
+        if let Some(new) = new {
+            self.rewrite_authority(forward, &new);
         }
+    }
+
+    /// Replaces the authority; the old one is kept where others look for it.
+    pub(super) fn rewrite_authority(&mut self, forward: &Forward, new: &str) {
+        let old = self.head.authority().to_owned();
+        let headers = &mut self.head.headers;
+        if !self.manager.router.suppress_envoy_headers {
+            headers.set("x-envoy-original-host", &old);
+        }
+        if forward.append_x_forwarded_host {
+            let value = match headers.joined("x-forwarded-host") {
+                Some(before) => format!("{before},{old}"),
+                None => old,
+            };
+            headers.set("x-forwarded-host", value);
+        }
+        self.head.set_authority(new);
     }
 
     /// A client that waits for `100 Continue` gets it from us, unless it is left to the endpoint.

@@ -28,6 +28,10 @@ pub(super) struct Exchange<'w> {
     pub(super) grpc: bool,
     pub(super) started: Instant,
     pub(super) client: SocketAddr,
+    /// Whether an empty 204 is the answer when time is over.
+    pub(super) alt_response: bool,
+    /// Whether the answer carries the request's id.
+    pub(super) id_in_response: bool,
     pub(super) virtual_host: Option<Arc<VirtualHost>>,
     pub(super) route: Option<Arc<Route>>,
     pub(super) cluster: Option<Arc<Cluster>>,

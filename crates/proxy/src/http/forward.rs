@@ -61,19 +61,22 @@ impl Exchange<'_> {
         let host = self.virtual_host.clone();
         let policy = forward.retry.as_ref();
         let policy = policy.or_else(|| host.as_ref().and_then(|host| host.retry.as_ref()));
-        let retries = Retries::new(policy, &self.head);
+        let mut deadlines = self.deadlines(forward, body);
+        let mut retries = Retries::new(policy, &self.head);
+        retries.per_try_timeout = self.try_limit(retries.per_try_timeout, deadlines.request_limit);
         if !retries.is_possible() && !is_idempotent(&self.head.method) {
             // There will be one try: nothing has to be kept for another.
             body.forget();
         }
-        let mut deadlines = self.deadlines(forward, body);
         deadlines.reuse(downstream.take_timer());
         let hash = self.hash(forward, &cluster);
+        let hedges = self.hedges(forward, &retries);
         self.edit_request(
             forward,
             matched,
             weighted_host.as_deref(),
             deadlines.request_limit,
+            retries.per_try_timeout.filter(|_| !hedges),
         );
         if self.answer_expectation(downstream).is_err() {
             return End::Gone;
@@ -92,7 +95,7 @@ impl Exchange<'_> {
             retries,
         };
         self.mirror(forward, ends.body);
-        let end = if self.hedges(forward, &target.retries) {
+        let end = if hedges {
             // Off the common path: its future is boxed to keep the exchange's small.
             Box::pin(self.try_side_by_side(&mut target, &mut ends)).await
         } else {
@@ -107,9 +110,7 @@ impl Exchange<'_> {
         let cluster = Arc::clone(&target.cluster);
         loop {
             let Some(endpoint) = self.pick(&cluster, target.hash, &target.retries) else {
-                cluster.stats.upstream_cx_none_healthy().inc();
-                let reply = LocalReply::no_healthy_upstream();
-                return self.reply(reply, ends.body, ends.downstream).await;
+                return self.no_endpoint(&cluster, ends).await;
             };
             self.begin_try(target, &endpoint, ends);
             let active = endpoint.counters.request_started();
@@ -140,6 +141,14 @@ impl Exchange<'_> {
                 return self.give_up(failure, &cluster, ends).await;
             }
         }
+    }
+
+    /// There is no endpoint to try; that counts as a try.
+    pub(super) async fn no_endpoint(&mut self, cluster: &Cluster, ends: &mut Ends<'_, '_>) -> End {
+        cluster.stats.upstream_cx_none_healthy().inc();
+        self.outcome.attempts += 1;
+        let reply = LocalReply::no_healthy_upstream();
+        self.reply(reply, ends.body, ends.downstream).await
     }
 
     /// Whether an answer is thrown away for another try; takes what that try needs.
@@ -206,6 +215,11 @@ impl Exchange<'_> {
         ends.deadlines.per_try = retries.per_try_timeout().map(|limit| now + limit);
         ends.deadlines
             .set_try_idle(retries.per_try_idle_timeout(), now);
+        let stream = cluster.connections.max_stream_duration;
+        ends.deadlines.try_stream = stream.map(|limit| now + limit);
+        if self.outcome.attempts > 1 && ends.body.is_complete() {
+            self.expect_what_is_left(forward, retries, ends);
+        }
         let count = self.virtual_host.as_ref();
         if count.is_some_and(|host| host.request_attempt_count) {
             let attempts = self.outcome.attempts.to_string();
@@ -214,9 +228,21 @@ impl Exchange<'_> {
         if let Some(rewrite) = &forward.host_rewrite
             && matches!(rewrite, HostRewrite::Endpoint)
             && !endpoint.hostname.is_empty()
+            && self.head.authority() != endpoint.hostname.as_str()
         {
-            self.head.set_authority(&endpoint.hostname);
+            self.rewrite_authority(forward, &endpoint.hostname);
         }
+    }
+
+    /// Tells the endpoint of another try how long there is left.
+    fn expect_what_is_left(&mut self, forward: &Forward, retries: &Retries, ends: &Ends<'_, '_>) {
+        let left = ends.deadlines.left();
+        let per_try = retries.per_try_timeout();
+        let limit = match (per_try, left) {
+            (Some(per_try), Some(left)) => Some(per_try.min(left)),
+            (per_try, left) => per_try.or(left),
+        };
+        self.expect_timeout(forward, limit);
     }
 
     /// Whether a failure is tried again; takes what the next try needs.
@@ -328,7 +354,11 @@ impl Exchange<'_> {
                 if expired == Expired::Request {
                     cluster.stats.upstream_rq_timeout().inc();
                 }
-                LocalReply::expired(expired)
+                let mut reply = LocalReply::expired(expired, ends.body.is_complete());
+                if self.alt_response && reply.status == 504 {
+                    (reply.status, reply.body) = (204, "".into());
+                }
+                reply
             }
             Failure::Reset {
                 reason,

@@ -16,7 +16,6 @@ use super::attempt::{Answer, Ends, Failure, HeadRules};
 use super::deadline::Expired;
 use super::exchange::{End, Exchange};
 use super::forward::Target;
-use super::local_reply::LocalReply;
 use super::retry::{Retries, Verdict};
 use super::start;
 use super::upload::Upload;
@@ -69,7 +68,8 @@ impl Exchange<'_> {
         let wanted = forward
             .hedge_on_per_try_timeout
             .or(by_host.map(|host| host.hedge_on_per_try_timeout));
-        wanted == Some(true)
+        let asked = self.head.headers.find("x-envoy-hedge-on-per-try-timeout");
+        (wanted == Some(true) || asked == Some(b"true"))
             && retries.per_try_timeout().is_some()
             && self.head.method != Method::CONNECT
             && self.head.protocol().is_none()
@@ -88,9 +88,7 @@ impl Exchange<'_> {
                 Event::Begin => {
                     race.pause = None;
                     if !self.join(&mut race, target, ends) && race.tries.is_empty() {
-                        target.cluster.stats.upstream_cx_none_healthy().inc();
-                        let reply = LocalReply::no_healthy_upstream();
-                        return self.reply(reply, ends.body, ends.downstream).await;
+                        return self.no_endpoint(&target.cluster, ends).await;
                     }
                 }
                 Event::Late => self.note_late(&mut race, target, ends),

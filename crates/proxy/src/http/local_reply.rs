@@ -3,12 +3,15 @@
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
+use ferromesh_http::RequestHead;
 use ferromesh_http::http1::{BodyError, HeadError};
-use ferromesh_http::{Headers, RequestHead, ResponseHead};
 
 use super::deadline::Expired;
 use crate::access_log::ResponseFlags;
 use crate::upstream::ResetReason;
+
+/// gRPC's status for a deadline that passed.
+const DEADLINE_EXCEEDED: u32 = 4;
 
 /// An answer.
 #[derive(Clone, Debug)]
@@ -21,6 +24,8 @@ pub(crate) struct LocalReply {
     pub(crate) grpc_status: Option<u32>,
     /// Fields besides those of every answer.
     pub(crate) headers: Vec<(&'static str, String)>,
+    /// Whether the connection ends with it.
+    pub(crate) closing: bool,
 }
 
 impl LocalReply {
@@ -32,16 +37,23 @@ impl LocalReply {
             flags: ResponseFlags::default(),
             grpc_status: None,
             headers: Vec::new(),
+            closing: false,
         }
     }
 
-    fn flagged(mut self, flags: ResponseFlags) -> Self {
+    /// The connection ends with it.
+    pub(super) fn closing(mut self) -> Self {
+        self.closing = true;
+        self
+    }
+
+    pub(super) fn flagged(mut self, flags: ResponseFlags) -> Self {
         self.flags = flags;
         self
     }
 
     pub(super) fn bad_request(details: &'static str) -> Self {
-        Self::new(400, "", details)
+        Self::new(400, "", details).closing()
     }
 
     pub(super) fn no_route() -> Self {
@@ -104,6 +116,7 @@ impl LocalReply {
             flags: reason.flag(),
             grpc_status: None,
             headers: Vec::new(),
+            closing: false,
         };
         if reason == ResetReason::Overflow {
             reply
@@ -113,8 +126,10 @@ impl LocalReply {
         reply
     }
 
-    /// A deadline passed before an answer began.
-    pub(super) fn expired(expired: Expired) -> Self {
+    /// A deadline passed before an answer began. `complete`: the request was complete by then, so
+    /// that the client is not the one who was late.
+    pub(super) fn expired(expired: Expired, complete: bool) -> Self {
+        let late = if complete { 504 } else { 408 };
         match expired {
             Expired::Request => Self::new(504, "upstream request timeout", "response_timeout")
                 .flagged(ResponseFlags::UPSTREAM_REQUEST_TIMEOUT),
@@ -125,46 +140,33 @@ impl LocalReply {
                 "upstream request timeout",
                 "upstream_per_try_idle_timeout",
             )
-            .flagged(ResponseFlags::STREAM_IDLE_TIMEOUT),
-            Expired::Idle => Self::new(504, "stream timeout", "stream_idle_timeout")
+            .flagged(ResponseFlags::UPSTREAM_REQUEST_TIMEOUT),
+            Expired::TryStream => Self::new(
+                504,
+                "upstream max stream duration reached",
+                "upstream_max_stream_duration_reached",
+            )
+            .flagged(ResponseFlags::MAX_STREAM_DURATION),
+            Expired::Idle => Self::new(late, "stream timeout", "stream_idle_timeout")
                 .flagged(ResponseFlags::STREAM_IDLE_TIMEOUT),
             Expired::Upload => Self::new(408, "request timeout", "request_overall_timeout"),
             Expired::Stream => {
-                Self::new(408, "downstream duration timeout", "max_duration_timeout")
-                    .flagged(ResponseFlags::DURATION_TIMEOUT)
+                let mut reply =
+                    Self::new(late, "downstream duration timeout", "max_duration_timeout");
+                reply.grpc_status = Some(DEADLINE_EXCEEDED);
+                reply
             }
         }
     }
 
-    /// The answer for a gRPC client: HTTP 200, the status in `grpc-status`.
-    pub(super) fn head(&self, grpc: bool) -> (ResponseHead, bytes::Bytes) {
-        let body = bytes::Bytes::from(self.body.clone().into_owned());
-        if grpc {
-            let mut head = ResponseHead::new(200);
-            head.headers.append("content-type", "application/grpc");
-            let status = self.grpc_status.unwrap_or_else(|| grpc_status(self.status));
-            head.headers.append("grpc-status", status.to_string());
-            if !body.is_empty() {
-                head.headers
-                    .append("grpc-message", grpc_message(&self.body));
-            }
-            self.put_headers(&mut head.headers);
-            return (head, bytes::Bytes::new());
-        }
-        let mut head = ResponseHead::new(self.status);
-        if !body.is_empty() {
-            head.headers
-                .append("content-length", body.len().to_string());
-            head.headers.append("content-type", "text/plain");
-        }
-        self.put_headers(&mut head.headers);
-        (head, body)
+    /// The head did not come in the time that heads have.
+    pub(crate) fn slow_head() -> Self {
+        Self::new(408, "request header timeout", "request_header_timeout").closing()
     }
 
-    fn put_headers(&self, headers: &mut Headers) {
-        for (name, value) in &self.headers {
-            headers.append(name, value);
-        }
+    /// The head did not come in the time that whole requests have.
+    pub(crate) fn slow_request() -> Self {
+        Self::expired(Expired::Upload, false).closing()
     }
 }
 
@@ -180,13 +182,14 @@ pub(super) fn refuse_body(error: BodyError) -> LocalReply {
 
 fn refuse(status: u16, details: &'static str) -> LocalReply {
     let body = match status {
-        408 => "request header timeout",
         426 => "Upgrade Required",
         431 => "Request Header Fields Too Large",
         501 => "Not Implemented",
         _ => "Bad Request",
     };
-    LocalReply::new(status, body, details).flagged(ResponseFlags::DOWNSTREAM_PROTOCOL_ERROR)
+    LocalReply::new(status, body, details)
+        .flagged(ResponseFlags::DOWNSTREAM_PROTOCOL_ERROR)
+        .closing()
 }
 
 /// Whether the client speaks gRPC, so that it looks for `grpc-status`.
@@ -199,7 +202,7 @@ pub(super) fn is_grpc(head: &RequestHead) -> bool {
 }
 
 /// The gRPC status for an HTTP status (gRPC's http-grpc-status-mapping, with Envoy's additions).
-fn grpc_status(status: u16) -> u32 {
+pub(crate) fn grpc_status(status: u16) -> u32 {
     match status {
         400 => 13,
         401 => 16,
@@ -211,7 +214,7 @@ fn grpc_status(status: u16) -> u32 {
 }
 
 /// Percent-encoding of gRPC messages: everything outside the printable ASCII, and the percent sign.
-fn grpc_message(text: &str) -> String {
+pub(super) fn grpc_message(text: &str) -> String {
     text.bytes().fold(String::new(), |mut out, byte| {
         if (b' '..=b'~').contains(&byte) && byte != b'%' {
             out.push(byte as char);
@@ -242,16 +245,5 @@ mod tests {
              delayed_connect_error:_Connection_refused}"
         );
         assert_eq!(reply.flags.short(), "UF");
-    }
-
-    #[test]
-    fn a_grpc_client_gets_a_grpc_status() {
-        let (head, body) = LocalReply::no_healthy_upstream().head(true);
-        assert_eq!((head.status, body.len()), (200, 0));
-        assert_eq!(head.headers.text("grpc-status"), Some("14"));
-        assert_eq!(
-            head.headers.text("grpc-message"),
-            Some("no healthy upstream")
-        );
     }
 }

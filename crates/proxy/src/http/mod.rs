@@ -3,7 +3,7 @@
 //!
 //! | file | step |
 //! |---|---|
-//! | `prepare`, `path`, `client_cert` | what the connection manager does to a request first |
+//! | `prepare`, `path`, `forwarding`, `request_id`, `client_cert` | what the connection manager does to a request first |
 //! | `stream` | the exchange: route, filters, answer, log |
 //! | `forward`, `choose`, `edit`, `timeout` | cluster, endpoint, edits, the tries |
 //! | `answer` | passing an answer on |
@@ -11,7 +11,7 @@
 //! | `hedge` | several tries side by side |
 //! | `mirror` | copies to other clusters |
 //! | `retry`, `deadline` | when to try again, when to give up |
-//! | `local_reply` | answers of the proxy's own |
+//! | `local_reply`, `reply_head` | answers of the proxy's own |
 //! | `respond` | what happens to an answer on its way back |
 //! | `filter` | HTTP filters |
 //! | `downstream`, `upstream` | the two ends, over HTTP/1.1 or HTTP/2 |
@@ -26,6 +26,7 @@ mod edit;
 mod exchange;
 mod filter;
 mod forward;
+mod forwarding;
 mod hedge;
 mod local_reply;
 mod log;
@@ -33,6 +34,8 @@ mod mirror;
 mod mutate;
 mod path;
 mod prepare;
+mod reply_head;
+mod request_id;
 mod respond;
 mod retry;
 mod start;
@@ -43,5 +46,6 @@ mod upstream;
 mod view;
 
 pub(crate) use downstream::{Downstream, Http1Side};
-pub(crate) use local_reply::refuse_head;
+pub(crate) use local_reply::{LocalReply, grpc_status, refuse_head};
+pub(crate) use reply_head::Audience;
 pub(crate) use stream::run;

@@ -88,7 +88,13 @@ fn unescape_slashes(path: &str) -> String {
 }
 
 fn needs_normalization(path: &str) -> bool {
-    path.contains("/.") || path.contains('\\') || path.contains('%')
+    let special = |byte| {
+        matches!(
+            byte,
+            b'\\' | b'%' | b'"' | b'<' | b'>' | b'^' | b'`' | b'{'..=b'}'
+        )
+    };
+    path.contains("/.") || path.bytes().any(special)
 }
 
 /// Resolves dot segments (also escaped ones) and turns backslashes into slashes; escapes of
@@ -138,7 +144,13 @@ fn decode_unreserved(path: &str) -> Option<String> {
                 continue;
             }
         }
-        out.push(bytes[at]);
+        // What URLs do not hold as it is (the path set of the WHATWG's URL standard).
+        match bytes[at] {
+            byte @ (b'"' | b'<' | b'>' | b'^' | b'`' | b'{' | b'|' | b'}') => {
+                out.extend_from_slice(format!("%{byte:02X}").as_bytes());
+            }
+            byte => out.push(byte),
+        }
         at += 1;
     }
     String::from_utf8(out).ok()
@@ -171,6 +183,7 @@ mod tests {
             ("/a%20b", "/a%20b"),
             ("/a%2fb", "/a%2fb"),
             ("/.", "/"),
+            ("/a{b}|c", "/a%7Bb%7D%7Cc"),
         ] {
             assert_eq!(
                 remove_dot_segments(path).as_deref(),

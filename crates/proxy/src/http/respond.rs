@@ -3,11 +3,14 @@
 use std::future::poll_fn;
 use std::time::Instant;
 
+use bytes::Bytes;
 use ferromesh_http::{Framing, Method, ResponseHead};
 
 use super::downstream::Downstream;
 use super::exchange::{End, Exchange};
 use super::local_reply::LocalReply;
+use super::reply_head::Audience;
+use super::stream::asks_for_tunnel;
 use super::upload::RequestBody;
 use super::view::RequestLookup;
 use super::{filter, mutate};
@@ -17,32 +20,31 @@ impl Exchange<'_> {
     /// Edits the head of an answer from upstream. `completed`: when the whole request was there,
     /// which is what the endpoint's time counts from.
     pub(super) fn prepare_answer(&self, head: &mut ResponseHead, completed: Option<Instant>) {
-        if !self.manager.router.suppress_envoy_headers {
-            if let Some(completed) = completed {
-                let millis = completed.elapsed().as_millis();
-                let mut digits = itoa::Buffer::new();
-                let value = digits.format(millis as u64);
-                head.headers.set("x-envoy-upstream-service-time", value);
-            }
-        } else {
-            head.headers
-                .retain(|name, _| !name.starts_with(b"x-envoy-"));
+        if !self.manager.router.suppress_envoy_headers
+            && let Some(completed) = completed
+        {
+            let millis = completed.elapsed().as_millis();
+            let mut digits = itoa::Buffer::new();
+            let value = digits.format(millis as u64);
+            head.headers.set("x-envoy-upstream-service-time", value);
         }
+        self.edit_by_route(head);
         filter::on_response(self, head);
         self.put_own_fields(head);
     }
 
-    /// The fields of every answer, from upstream or the proxy's own.
-    fn put_own_fields(&self, head: &mut ResponseHead) {
-        if self
-            .virtual_host
-            .as_ref()
-            .is_some_and(|host| host.response_attempt_count)
-        {
+    /// What the route does to answers: its edits, and the number of tries.
+    fn edit_by_route(&self, head: &mut ResponseHead) {
+        self.edit_answer(head);
+        let count = self.virtual_host.as_ref();
+        if self.outcome.attempts > 0 && count.is_some_and(|host| host.response_attempt_count) {
             let attempts = self.outcome.attempts.to_string();
             head.headers.set("x-envoy-attempt-count", attempts);
         }
-        self.edit_answer(head);
+    }
+
+    /// The fields of every answer, from upstream or the proxy's own.
+    fn put_own_fields(&self, head: &mut ResponseHead) {
         for cookie in &self.outcome.cookies {
             head.headers.append("set-cookie", cookie);
         }
@@ -60,11 +62,36 @@ impl Exchange<'_> {
         if !self.manager.via.is_empty() {
             head.headers.append("via", self.manager.via.as_str());
         }
-        if self.manager.request_id_in_response
+        if self.id_in_response
             && let Some(id) = self.head.headers.find("x-request-id")
         {
             head.headers.set("x-request-id", id);
         }
+    }
+
+    /// Head and body of an answer of the proxy's own.
+    fn own_answer(&self, reply: LocalReply) -> (ResponseHead, Bytes) {
+        let mut head = ResponseHead::new(reply.status);
+        for (name, value) in &reply.headers {
+            let suppressed = self.manager.router.suppress_envoy_headers
+                && name.starts_with("x-envoy-overloaded");
+            if !suppressed {
+                head.headers.append(name, value);
+            }
+        }
+        if self.route.is_some() {
+            self.edit_by_route(&mut head);
+        }
+        let audience = Audience {
+            grpc: self.grpc,
+            head_only: self.head.method == Method::HEAD,
+        };
+        let config = self.manager.local_replies.as_deref();
+        let request = RequestLookup(&self.head);
+        let (mut head, body) = reply.complete(head, config, &self.base_record(&request), audience);
+        filter::on_response(self, &mut head);
+        self.put_own_fields(&mut head);
+        (head, body)
     }
 
     /// Edits that the route table asks for, the most specific level first unless it is to win.
@@ -98,20 +125,17 @@ impl Exchange<'_> {
         downstream: &mut Downstream<'_>,
     ) -> End {
         self.explain(reply.flags, reply.details.clone());
-        let (mut head, content) = reply.head(self.grpc);
-        filter::on_response(self, &mut head);
-        self.put_own_fields(&mut head);
+        let closing = reply.closing || asks_for_tunnel(&self.head);
+        let (head, content) = self.own_answer(reply);
         if let Downstream::Http1(side) = downstream {
             // What is left of the request cannot be told from the next one.
-            let tunnel = self.head.method == Method::CONNECT || self.head.protocol().is_some();
-            // Nor from a request that was refused as malformed.
-            side.close |= !body.is_complete() || tunnel || reply.status == 400;
-            side.close |= self.connection.is_draining();
+            side.close |= closing || !body.is_complete() || self.connection.is_draining();
         }
         self.outcome.answered = Some(Instant::now());
         let head_only = self.head.method == Method::HEAD;
         let framing = match content.len() {
-            _ if head_only => Framing::None,
+            // RFC 9110 section 8.6: these have no Content-Length.
+            _ if head_only || matches!(head.status, 204 | 304) => Framing::None,
             length => Framing::Length(length as u64),
         };
         let mut sent = downstream.send_head(&head, framing);

@@ -4,7 +4,8 @@ use std::borrow::Cow;
 use std::time::Duration;
 
 use ferromesh_http::{Method, RequestHead, ResponseHead};
-use ferromesh_route::{RequestView, RetryOn, RetryPolicy};
+use ferromesh_route::header_match::HeaderCondition;
+use ferromesh_route::{HeaderMatch, RequestView, RetryOn, RetryPolicy};
 
 use super::deadline::Expired;
 use crate::cluster::{Address, LimitGuard};
@@ -14,7 +15,8 @@ use crate::upstream::ResetReason;
 #[derive(Debug, Default)]
 pub(super) struct Retries {
     policy: Option<RetryPolicy>,
-    per_try_timeout: Option<Duration>,
+    /// Time for one try.
+    pub(super) per_try_timeout: Option<Duration>,
     per_try_idle_timeout: Option<Duration>,
     /// Retries made so far.
     pub(super) made: u32,
@@ -51,10 +53,7 @@ impl Retries {
             .fold(RetryOn::default(), |all, one| all | one);
         let most = head.headers.text("x-envoy-max-retries");
         let most = most.and_then(|most| most.parse().ok());
-        let per_try = head.headers.text("x-envoy-upstream-rq-per-try-timeout-ms");
-        let per_try = per_try.and_then(|millis| millis.parse().ok());
-        let per_try = per_try.map(Duration::from_millis);
-        let per_try_timeout = per_try.or(policy.and_then(|policy| policy.per_try_timeout));
+        let per_try_timeout = policy.and_then(|policy| policy.per_try_timeout);
         let per_try_idle_timeout = policy.and_then(|policy| policy.per_try_idle_timeout);
         let mut policy = match policy {
             Some(policy) => Some(policy.clone()),
@@ -66,6 +65,7 @@ impl Retries {
             if let Some(most) = most {
                 policy.retries = most;
             }
+            add_asked(policy, head);
             let view = HeadView(head);
             let wanted = &policy.request_headers;
             let excluded = !wanted.is_empty() && !wanted.iter().any(|one| one.is_match(&view));
@@ -75,7 +75,7 @@ impl Retries {
         }
         Self {
             policy: policy.filter(|policy| policy.retries > 0),
-            per_try_timeout: per_try_timeout.filter(|limit| !limit.is_zero()),
+            per_try_timeout,
             per_try_idle_timeout,
             ..Self::default()
         }
@@ -98,7 +98,7 @@ impl Retries {
         self.per_try_timeout
     }
 
-    /// Time without progress for one try.
+    /// Time in which something of a try has to move.
     pub(super) fn per_try_idle_timeout(&self) -> Option<Duration> {
         self.per_try_idle_timeout
     }
@@ -207,6 +207,25 @@ impl Retries {
             (true, false) => Verdict::Exhausted,
             (true, true) => Verdict::Retry,
         }
+    }
+}
+
+/// Adds what internal fields of the request name as reasons for another try.
+fn add_asked(policy: &mut RetryPolicy, head: &RequestHead) {
+    if let Some(codes) = head.headers.text("x-envoy-retriable-status-codes") {
+        let codes = codes
+            .split(',')
+            .filter_map(|code| code.trim().parse::<u16>().ok());
+        policy.status_codes.extend(codes);
+    }
+    if let Some(names) = head.headers.text("x-envoy-retriable-header-names") {
+        let matches = names.split(',').map(|name| HeaderMatch {
+            name: name.trim().to_ascii_lowercase().into(),
+            condition: HeaderCondition::Present(true),
+            invert: false,
+            missing_is_empty: false,
+        });
+        policy.response_headers.extend(matches);
     }
 }
 

@@ -64,6 +64,13 @@ pub(super) fn wanted<'l>(
     }
 }
 
+/// Asks for a connection of bytes without messages: a new one, since none of this variant is ever
+/// given back.
+pub(super) fn want_bytes(wanted: &mut Wanted<'_>) {
+    wanted.speak = Speak::Http1;
+    wanted.variant ^= hash_text("the bytes of a tunnel");
+}
+
 /// Takes a place among the requests in flight; a connection without one goes back.
 pub(super) fn admit(
     acquired: Result<Acquired, AcquireError>,

@@ -41,7 +41,7 @@ pub(crate) async fn run(
     } else {
         stats.downstream_rq_http1_total().inc();
     }
-    let tunnel = head.method == Method::CONNECT || head.protocol().is_some();
+    let tunnel = asks_for_tunnel(&head);
     let framing = if tunnel { Framing::None } else { framing };
     let limit = connection.listener.buffer_limit as usize;
     let started = Instant::now();
@@ -55,6 +55,8 @@ pub(crate) async fn run(
         head,
         started,
         client: connection.peer,
+        alt_response: false,
+        id_in_response: false,
         virtual_host: None,
         route: None,
         cluster: None,
@@ -91,7 +93,10 @@ impl Exchange<'_> {
         }
         let prepared = prepare::prepare(self.worker, self.connection, self.manager, &mut self.head);
         match prepared {
-            Ok(client) => self.client = client,
+            Ok(prepared) => {
+                self.client = prepared.client;
+                self.id_in_response = prepared.id_in_response;
+            }
             Err(reply) => return self.reply(reply, body, downstream).await,
         }
         let found = self.find_route();
@@ -160,6 +165,11 @@ impl Exchange<'_> {
         self.route = Some(Arc::clone(&route));
         Ok((route, matched))
     }
+}
+
+/// Whether what follows the answer may be no HTTP.
+pub(super) fn asks_for_tunnel(head: &RequestHead) -> bool {
+    head.method == Method::CONNECT || head.protocol().is_some()
 }
 
 fn redirect(status: u16, location: String) -> LocalReply {

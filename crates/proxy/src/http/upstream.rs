@@ -24,6 +24,8 @@ pub(crate) enum Upstream {
         trailers: bool,
         /// Whether a byte of the answer has come.
         answered: bool,
+        /// Whether what follows is no HTTP.
+        tunnel: bool,
     },
     /// A stream of an HTTP/2 connection.
     Http2(Box<Http2Upstream>),
@@ -37,6 +39,7 @@ impl Upstream {
             keep: false,
             trailers,
             answered: false,
+            tunnel: false,
         }
     }
 
@@ -147,9 +150,13 @@ impl Upstream {
     /// The next part of the answer's body.
     pub(crate) fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Result<Frame, ResetReason>> {
         match self {
-            Self::Http1 { lent, .. } => {
+            Self::Http1 { lent, tunnel, .. } => {
                 let frame = lent.connection.poll_frame(cx);
-                frame.map_err(|error| http1_reason(&error))
+                frame.map_err(|error| match error {
+                    // So is a body that breaks off, however the connection ends.
+                    ConnectionError::Io(_) if !*tunnel => ResetReason::ProtocolError,
+                    error => http1_reason(&error),
+                })
             }
             Self::Http2(upstream) => match upstream.stream.receiving() {
                 Some(body) => body.poll_frame(cx).map_err(|error| http2_reason(&error)),
@@ -160,8 +167,12 @@ impl Upstream {
 
     /// Goes over to bytes without messages.
     pub(crate) fn become_tunnel(&mut self) {
-        if let Self::Http1 { lent, keep, .. } = self {
+        if let Self::Http1 {
+            lent, keep, tunnel, ..
+        } = self
+        {
             *keep = false;
+            *tunnel = true;
             lent.connection.become_tunnel();
         }
     }

@@ -5,19 +5,18 @@ use std::future::poll_fn;
 use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::task::Poll;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
-use ferromesh_http::http1::{self, ConnectionError, HeadError, IncomingRequest, Limits};
+use ferromesh_http::http1::{self, IncomingRequest, Limits};
 use ferromesh_http::http2::{self, ServerStream, Settings};
-use ferromesh_http::{Framing, Method, RequestHead, ResponseHead, Version};
+use ferromesh_http::{Framing, RequestHead, Version};
 use tokio::io::AsyncReadExt;
 
-use super::patience::{Over, Patience};
-use crate::access_log::{LogRecord, log_all};
+use super::http1_requests::next_request;
+use super::patience::Patience;
 use crate::compiled::{Codec, HttpManager, OverloadAction};
-use crate::http::{Downstream, Http1Side, refuse_head, run};
+use crate::http::{Downstream, Http1Side, run};
 use crate::listener::{Connection, HttpKind, inspect_http};
 use crate::worker::{Timer, Transport, Worker};
 
@@ -148,7 +147,7 @@ async fn serve_http1(
     };
     let mut served = 0_u32;
     let opened = Instant::now();
-    let mut patience = Patience::new(connection, manager.timeouts.idle, opened);
+    let mut patience = Patience::new(connection, &manager.timeouts, opened);
     while let Some(request) =
         next_request(connection, manager, worker, &mut side, &mut patience).await
     {
@@ -178,157 +177,6 @@ async fn serve_http1(
         }
     }
     linger(&mut side, manager.timeouts.delayed_close).await;
-}
-
-/// The next request on the connection; `None` when there will be none.
-async fn next_request(
-    connection: &Connection,
-    manager: &HttpManager,
-    worker: &Worker,
-    side: &mut Http1Side,
-    patience: &mut Patience<'_>,
-) -> Option<IncomingRequest> {
-    let result = {
-        // Most often the request is there already, or comes before anything else has to be armed.
-        let at_once = poll_fn(|cx| Poll::Ready(side.connection.poll_request(cx))).await;
-        match at_once {
-            Poll::Ready(result) => Some(result),
-            Poll::Pending => wait_for_request(manager, side, patience).await,
-        }
-    };
-    match result {
-        Some(Ok(Some(request))) if !is_served(&request.head.method, manager) => {
-            refuse(connection, manager, worker, side, HeadError::Method).await;
-            None
-        }
-        Some(Ok(request)) => request,
-        Some(Err(ConnectionError::Head(error))) => {
-            refuse(connection, manager, worker, side, error).await;
-            None
-        }
-        Some(Err(_)) | None => None,
-    }
-}
-
-/// Methods beside those of RFC 9110 that Envoy knows.
-const MORE_METHODS: [&str; 25] = [
-    "ACL",
-    "BIND",
-    "CHECKOUT",
-    "COPY",
-    "LINK",
-    "LOCK",
-    "MERGE",
-    "MKACTIVITY",
-    "MKCALENDAR",
-    "MKCOL",
-    "MOVE",
-    "MSEARCH",
-    "NOTIFY",
-    "PROPFIND",
-    "PROPPATCH",
-    "PURGE",
-    "REBIND",
-    "REPORT",
-    "SEARCH",
-    "SOURCE",
-    "SUBSCRIBE",
-    "UNBIND",
-    "UNLINK",
-    "UNLOCK",
-    "UNSUBSCRIBE",
-];
-
-fn is_served(method: &Method, manager: &HttpManager) -> bool {
-    let registered = matches!(
-        *method,
-        Method::GET
-            | Method::POST
-            | Method::PUT
-            | Method::DELETE
-            | Method::HEAD
-            | Method::OPTIONS
-            | Method::CONNECT
-            | Method::PATCH
-            | Method::TRACE
-    );
-    registered || manager.http1.custom_methods || MORE_METHODS.contains(&method.as_str())
-}
-
-/// Answers a head that cannot be read; the connection ends after it.
-async fn refuse(
-    connection: &Connection,
-    manager: &HttpManager,
-    worker: &Worker,
-    side: &mut Http1Side,
-    error: HeadError,
-) {
-    let stats = &manager.stats;
-    stats.downstream_cx_protocol_error().inc();
-    stats.downstream_rq_total().inc();
-    stats.completed(error.status());
-    let reply = refuse_head(error);
-    let mut head = ResponseHead::new(reply.status);
-    head.headers.append("content-type", "text/plain");
-    worker.with_date(Instant::now(), |date| head.headers.append("date", date));
-    head.headers.append("server", manager.server_name.as_str());
-    let record = LogRecord {
-        start: Some(SystemTime::now()),
-        protocol: Version::Http11.as_str(),
-        status: reply.status,
-        status_details: &reply.details,
-        flags: reply.flags,
-        bytes_sent: reply.body.len() as u64,
-        downstream_local: Some(connection.destination),
-        downstream_remote: Some(connection.peer),
-        downstream_direct_remote: Some(connection.direct),
-        server_name: &connection.server_name,
-        filter_chain: &connection.chain.name,
-        connection_id: connection.id,
-        ..LogRecord::default()
-    };
-    log_all(&manager.access_logs, &record);
-    let body = reply.body.into_owned();
-    let framing = Framing::Length(body.len() as u64);
-    side.connection.send_response(&head, framing, true);
-    side.connection.send_data(body.into());
-    side.connection.send_end(None);
-    // A client that does not read the refusal is its own concern.
-    let _ = poll_fn(|cx| side.connection.poll_flush(cx)).await;
-}
-
-type Incoming = Result<Option<IncomingRequest>, ConnectionError>;
-
-async fn wait_for_request(
-    manager: &HttpManager,
-    side: &mut Http1Side,
-    patience: &mut Patience<'_>,
-) -> Option<Incoming> {
-    side.connection.release_buffers();
-    patience.begin();
-    let mut head_due: Option<std::pin::Pin<Box<tokio::time::Sleep>>> = None;
-    poll_fn(|cx| {
-        if let Poll::Ready(result) = side.connection.poll_request(cx) {
-            return Poll::Ready(Some(result));
-        }
-        // From its first byte on, a head may take only so long.
-        if let Some(limit) = manager.timeouts.request_headers
-            && side.connection.has_unread()
-        {
-            let due = head_due.get_or_insert_with(|| Box::pin(tokio::time::sleep(limit)));
-            if due.as_mut().poll(cx).is_ready() {
-                manager.stats.downstream_rq_header_timeout().inc();
-                return Poll::Ready(Some(Err(ConnectionError::Head(HeadError::TooSlow))));
-            }
-        }
-        patience.poll(cx, &mut side.timer).map(|over| {
-            if over == Over::Idle {
-                manager.stats.downstream_cx_idle_timeout().inc();
-            }
-            None
-        })
-    })
-    .await
 }
 
 /// Ends the sending first and reads on for a moment: closing at once, with bytes unread, would

@@ -1,6 +1,7 @@
 //! Filters that take a connection.
 
 mod direct_response;
+mod http1_requests;
 mod http_manager;
 mod patience;
 mod tcp_proxy;

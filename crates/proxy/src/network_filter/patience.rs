@@ -5,6 +5,7 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use super::http_manager::DRAIN_GRACE;
+use crate::compiled::HttpTimeouts;
 use crate::listener::Connection;
 use crate::worker::Timer;
 
@@ -15,6 +16,9 @@ pub(super) struct Patience<'c> {
     closing: Option<Pin<Box<dyn Future<Output = ()> + 'c>>>,
     limit: Option<Duration>,
     since: Instant,
+    /// When the connection is too old. It is announced by nothing but the close, which comes a
+    /// little later, so that a request on its way still finds it.
+    end: Option<Instant>,
 }
 
 /// Why the wait is over.
@@ -24,15 +28,19 @@ pub(super) enum Over {
     Drained,
     /// Nothing came for too long.
     Idle,
+    /// The connection has lived too long.
+    Old,
 }
 
 impl<'c> Patience<'c> {
-    pub(super) fn new(connection: &'c Connection, limit: Option<Duration>, now: Instant) -> Self {
+    pub(super) fn new(connection: &'c Connection, timeouts: &HttpTimeouts, now: Instant) -> Self {
+        let age = timeouts.max_connection_duration;
         Self {
             connection,
             closing: None,
-            limit,
+            limit: timeouts.idle,
             since: now,
+            end: age.map(|age| now + age + timeouts.drain),
         }
     }
 
@@ -55,10 +63,14 @@ impl<'c> Patience<'c> {
         if closing.as_mut().poll(cx).is_ready() {
             return Poll::Ready(Over::Drained);
         }
-        match self.limit {
-            Some(limit) => timer
-                .poll_until(cx, self.since + limit)
-                .map(|()| Over::Idle),
+        let idle = self.limit.map(|limit| (self.since + limit, Over::Idle));
+        let old = self.end.map(|end| (end, Over::Old));
+        let first = [idle, old]
+            .into_iter()
+            .flatten()
+            .min_by_key(|(due, _)| *due);
+        match first {
+            Some((due, over)) => timer.poll_until(cx, due).map(|()| over),
             None => Poll::Pending,
         }
     }

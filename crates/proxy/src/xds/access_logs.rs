@@ -116,7 +116,8 @@ fn file_format(format: Option<AccessLogFormat>) -> Result<LogFormat, Refusal> {
     }
 }
 
-fn substitution(format: Option<SubstitutionFormatString>) -> Result<LogFormat, Refusal> {
+/// Compiles a format; none is Envoy's default of access logs.
+pub(super) fn substitution(format: Option<SubstitutionFormatString>) -> Result<LogFormat, Refusal> {
     let Some(format) = format else {
         return text(ENVOY_DEFAULT_FORMAT, false);
     };
@@ -154,7 +155,8 @@ fn json(format: &Struct, omit_empty: bool) -> Result<LogFormat, Refusal> {
     Ok(LogFormat::Json(format))
 }
 
-fn filter(filter: pb::AccessLogFilter) -> Result<LogFilter, Refusal> {
+/// Compiles a filter, which mappers of local replies use too.
+pub(super) fn filter(filter: pb::AccessLogFilter) -> Result<LogFilter, Refusal> {
     match filter.filter_specifier {
         Some(FilterSpecifier::StatusCodeFilter(filter)) => comparison(filter.comparison)
             .map(LogFilter::Status)

@@ -7,13 +7,12 @@ use ferromesh_proto::envoy::config::core::v3::HttpProtocolOptions;
 use ferromesh_proto::envoy::config::core::v3::http_protocol_options::HeadersWithUnderscoresAction;
 use ferromesh_proto::envoy::extensions::filters::network::http_connection_manager::v3 as pb;
 use ferromesh_proto::envoy::extensions::filters::network::http_connection_manager::v3::http_connection_manager as hcm;
-use ferromesh_proto::type_url;
 use ferromesh_types::Str;
 
 use super::context::Context;
 use super::fields::{Source, config_source, flag, limit, number};
 use super::refusal::{At, Refusal, nothing_left};
-use super::{access_logs, http_filters, http_options, rds};
+use super::{access_logs, edge, http_filters, http_options, local_replies, rds};
 use crate::compiled::{
     ClientCertDetails, Codec, EscapedSlashes, ForwardClientCert, HeadersWithUnderscores,
     HttpManager, HttpTimeouts, RouteSource, ServerHeader, Upgrade,
@@ -54,15 +53,15 @@ pub(super) fn compile(
         xff_trusted_hops: take(&mut value.xff_num_trusted_hops),
         skip_xff_append: take(&mut value.skip_xff_append),
         append_x_forwarded_port: take(&mut value.append_x_forwarded_port),
-        generate_request_id: flag(value.generate_request_id.take(), true),
-        preserve_external_request_id: take(&mut value.preserve_external_request_id),
-        request_id_in_response: take(&mut value.always_set_request_id_in_response),
+        internal_addresses: edge::internal_addresses(value.internal_address_config.take())?,
+        request_ids: edge::request_ids(&mut value, context)?,
         forward_client_cert: modes.forward_client_cert,
         client_cert_details: client_cert_details(value.set_current_client_cert_details.take())?,
         normalize_path: flag(value.normalize_path.take(), false),
         merge_slashes: take(&mut value.merge_slashes),
         escaped_slashes: modes.escaped_slashes,
-        strip_any_host_port: strip_any_host_port(&mut value)?,
+        strip_port: edge::strip_port(&mut value),
+        strip_trailing_dot: take(&mut value.strip_trailing_host_dot),
         proxy_100_continue: take(&mut value.proxy_100_continue),
         timeouts,
         http1: http_options::http1_downstream(value.http_protocol_options.take())
@@ -77,9 +76,13 @@ pub(super) fn compile(
         max_requests_per_connection: number(common.max_requests_per_connection)
             .filter(|requests| *requests > 0),
         upgrades: upgrades(take(&mut value.upgrade_configs))?,
+        local_replies: (value.local_reply_config.take())
+            .map(|config| local_replies::compile(config).map(Box::new))
+            .transpose()
+            .at("local_reply_config")?,
         access_logs,
     };
-    without_effect(&mut value, context)?;
+    without_effect(&mut value);
     nothing_left(&value)?;
     Ok(compiled)
 }
@@ -92,26 +95,8 @@ fn server_name(name: String) -> Str {
     }
 }
 
-/// What is accepted although nothing here acts on it: tracing and the timing of log lines.
-fn without_effect(
-    value: &mut pb::HttpConnectionManager,
-    context: &mut Context<'_>,
-) -> Result<(), Refusal> {
-    if let Some(tracing) = value.tracing.take()
-        && tracing.provider.is_some()
-    {
-        context.without_effect("a tracing provider");
-    }
-    if let Some(extension) = value.request_id_extension.take() {
-        let config = extension.typed_config.unwrap_or_default();
-        let name = type_url::message_name(&config.type_url);
-        if name != "envoy.extensions.request_id.uuid.v3.UuidRequestIdConfig" {
-            let reason = format!("{name} is not supported");
-            return Err(Refusal::field("request_id_extension", reason));
-        }
-    }
-    // Which peers count as internal decides only about `x-envoy-internal`, which is not sent.
-    value.internal_address_config = None;
+/// What is accepted although nothing here acts on it: the timing of log lines.
+fn without_effect(value: &mut pb::HttpConnectionManager) {
     value.access_log_flush_interval = None;
     value.flush_access_log_on_new_request = false;
     value.access_log_options = None;
@@ -121,7 +106,6 @@ fn without_effect(
     if !flag(value.add_user_agent, false) {
         value.add_user_agent = None;
     }
-    Ok(())
 }
 
 fn routes(
@@ -211,13 +195,6 @@ fn client_cert_details(
     };
     nothing_left(&value).at("set_current_client_cert_details")?;
     Ok(compiled)
-}
-
-fn strip_any_host_port(value: &mut pb::HttpConnectionManager) -> Result<bool, Refusal> {
-    match value.strip_port_mode.take() {
-        None => Ok(false),
-        Some(hcm::StripPortMode::StripAnyHostPort(strip)) => Ok(strip),
-    }
 }
 
 fn timeouts(

@@ -10,6 +10,7 @@
 mod access_logs;
 pub mod cds;
 mod context;
+mod edge;
 pub mod eds;
 pub(crate) mod fields;
 mod header_edits;
@@ -20,6 +21,7 @@ mod http_options;
 pub mod lds;
 mod listener_filters;
 mod load_balancing;
+mod local_replies;
 mod matchers;
 mod mirrors;
 mod network_filters;

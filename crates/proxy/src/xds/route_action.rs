@@ -128,7 +128,8 @@ fn forward(mut action: pb::RouteAction) -> Result<Forward, Refusal> {
         mirrors: mirrors::compile(take(&mut action.request_mirror_policies))?,
         high_priority: action.priority() == RoutingPriority::High,
         hash_policies: hash_policies(take(&mut action.hash_policy))?,
-        upgrades: upgrades(take(&mut action.upgrade_configs))?,
+        ends_connect: ends_connect(&mut action.upgrade_configs)?,
+        upgrades: upgrades(take(&mut action.upgrade_configs)),
     };
     action.cluster_not_found_response_code = 0;
     action.priority = 0;
@@ -235,6 +236,8 @@ fn timeouts(action: &mut pb::RouteAction) -> Result<Timeouts, Refusal> {
             .transpose()
             .at("idle_timeout")?,
         max_stream_duration: None,
+        limits_streams: action.max_stream_duration.is_some(),
+        grpc_header_max: None,
         grpc_timeout_max: action
             .max_grpc_timeout
             .take()
@@ -246,26 +249,34 @@ fn timeouts(action: &mut pb::RouteAction) -> Result<Timeouts, Refusal> {
         let inner = |value: Option<_>| value.map(|value| limit(Some(value), None)).transpose();
         timeouts.max_stream_duration = inner(stream.max_stream_duration.take())
             .at("max_stream_duration.max_stream_duration")?;
-        if let Some(maximum) = inner(stream.grpc_timeout_header_max.take())
-            .at("max_stream_duration.grpc_timeout_header_max")?
-        {
-            timeouts.grpc_timeout_max = Some(maximum);
-        }
+        timeouts.grpc_header_max = inner(stream.grpc_timeout_header_max.take())
+            .at("max_stream_duration.grpc_timeout_header_max")?;
         nothing_left(&stream).at("max_stream_duration")?;
     }
     Ok(timeouts)
 }
 
-fn upgrades(list: Vec<pb::route_action::UpgradeConfig>) -> Result<Vec<(String, bool)>, Refusal> {
-    let each = |(index, upgrade): (usize, pb::route_action::UpgradeConfig)| {
-        if upgrade.connect_config.is_some() {
-            let refusal = Refusal::field("connect_config", "is not supported");
-            return Err(refusal).at_index("upgrade_configs", index);
-        }
+/// Whether CONNECT ends here.
+fn ends_connect(list: &mut [pb::route_action::UpgradeConfig]) -> Result<bool, Refusal> {
+    let mut ends = false;
+    for (index, upgrade) in list.iter_mut().enumerate() {
+        let Some(config) = upgrade.connect_config.take() else {
+            continue;
+        };
+        nothing_left(&config)
+            .at("connect_config")
+            .at_index("upgrade_configs", index)?;
+        ends |= upgrade.upgrade_type.eq_ignore_ascii_case("connect");
+    }
+    Ok(ends)
+}
+
+fn upgrades(list: Vec<pb::route_action::UpgradeConfig>) -> Vec<(String, bool)> {
+    let each = |upgrade: pb::route_action::UpgradeConfig| {
         let name = upgrade.upgrade_type.to_ascii_lowercase();
-        Ok((name, flag(upgrade.enabled, true)))
+        (name, flag(upgrade.enabled, true))
     };
-    list.into_iter().enumerate().map(each).collect()
+    list.into_iter().map(each).collect()
 }
 
 fn hash_policies(list: Vec<PbHashPolicy>) -> Result<Vec<HashPolicy>, Refusal> {

@@ -143,6 +143,8 @@ fn connection_limits(common: Option<Common>) -> Result<ConnectionLimits, Refusal
             .at("idle_timeout")?,
         max_duration: limit(common.max_connection_duration.take(), None)
             .at("max_connection_duration")?,
+        max_stream_duration: limit(common.max_stream_duration.take(), None)
+            .at("max_stream_duration")?,
         max_requests: number(common.max_requests_per_connection.take())
             .filter(|requests| *requests > 0),
         buffer_limit: defaults.buffer_limit,

@@ -1,0 +1,23 @@
+//! `cargo xtask conformance headers`: a request goes in; what the endpoint sees and what the client
+//! gets must be what a stock Envoy makes of it.
+
+mod forwarded;
+mod identity;
+mod path;
+mod router;
+mod server;
+
+use super::beside::Row;
+
+pub fn rows() -> Vec<Row> {
+    [
+        forwarded::rows(),
+        identity::rows(),
+        path::rows(),
+        router::rows(),
+        server::rows(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}

@@ -1,0 +1,29 @@
+//! `cargo xtask conformance local-replies`: answers of the proxy's own, and how exchanges end that
+//! do not go well. Status, body, fields, response flags and details against a stock Envoy.
+
+mod connection;
+mod endpoint;
+mod grpc;
+mod mapper;
+mod request;
+mod route;
+mod timeout;
+mod upgrade;
+
+use super::beside::Row;
+
+pub fn rows() -> Vec<Row> {
+    [
+        request::rows(),
+        route::rows(),
+        endpoint::rows(),
+        timeout::rows(),
+        grpc::rows(),
+        mapper::rows(),
+        upgrade::rows(),
+        connection::rows(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
