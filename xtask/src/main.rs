@@ -41,7 +41,7 @@ enum Command {
     Size,
     /// Measure: what a request costs the proxy, what proxies cost the control plane.
     Bench(bench::Settings),
-    /// Run recorded cases of Istio's behaviour against our code.
+    /// Run recorded cases of Istio's behaviour, and public test programs, against our code.
     Conformance(conformance::Settings),
     /// Run decoders on mutated input: a short check, or libFuzzer for as long as wanted.
     Fuzz(fuzz::Settings),

@@ -1,12 +1,17 @@
 //! Cases of how Istio, Envoy and the protocols behave, run against our own code.
 //!
-//! One row of the table per set; a set reads its cases from its folder and returns what each case
-//! said. Recordings of others are not part of this repository: where they are absent, one line says
-//! so.
+//! One row of the table per set; a set reads its cases from its folder, or leaves them to a public
+//! test program that it fetches, and returns what each case said. Recordings of others are not part
+//! of this repository: where they are absent, one line says so.
 
 mod beside;
 mod bootstrap;
+mod certificates;
 mod crd_validation;
+mod endpoint;
+mod go;
+mod grpc;
+mod h2spec;
 mod headers;
 mod http1;
 mod iptables;
@@ -66,6 +71,8 @@ enum Cases {
     Recorded,
     /// `tests/<set>` of this repository.
     Own,
+    /// A program has them; it gets an empty folder for its files.
+    Program,
 }
 
 /// The sets that the project supports so far.
@@ -76,6 +83,8 @@ const SETS: &[(&str, Cases, Run)] = &[
     ("http1", Cases::Own, http1::run),
     ("simulation", Cases::Recorded, simulation::run),
     ("smuggling", Cases::Own, smuggling::run),
+    ("h2spec", Cases::Program, h2spec::run),
+    ("grpc", Cases::Program, grpc::run),
 ];
 
 /// Sets that are tables of rows for our proxy and a stock Envoy.
@@ -111,6 +120,7 @@ pub fn run(settings: &Settings) -> anyhow::Result<()> {
         let folder = match cases {
             Cases::Recorded => recordings.join(name),
             Cases::Own => shell::root().join("tests").join(name),
+            Cases::Program => empty_folder(name)?,
         };
         if *cases == Cases::Recorded && !folder.is_dir() {
             println!("{name}: no data in {}; not run", folder.display());
@@ -127,6 +137,15 @@ pub fn run(settings: &Settings) -> anyhow::Result<()> {
         bail!("conformance: {failed} cases failed");
     }
     Ok(())
+}
+
+fn empty_folder(set: &str) -> anyhow::Result<PathBuf> {
+    let folder = shell::target().join("conformance").join(set);
+    if folder.exists() {
+        fs::remove_dir_all(&folder)?;
+    }
+    fs::create_dir_all(&folder)?;
+    Ok(folder.canonicalize()?)
 }
 
 fn report(set: &str, cases: &[Case]) -> usize {

@@ -9,8 +9,12 @@ use h2::client::{Builder, Connection, ResponseFuture, SendRequest};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::stream::{Http2Error, Receiving, Sending};
-use super::{Settings, convert};
+use super::{MOST_UNSENT, Pinger, Settings, convert};
 use crate::message::{RequestHead, ResponseHead};
+
+/// Streams that are opened before the server's settings have come: the least that it should admit
+/// (RFC 9113 section 6.5.2).
+pub const ASSUMED_STREAMS: usize = 100;
 
 /// Drives the connection: a future that must run for any stream to move. It resolves when the
 /// connection has ended.
@@ -26,6 +30,13 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Future for ClientConnection<IO> {
         Pin::new(&mut self.connection)
             .poll(cx)
             .map_err(Http2Error::from)
+    }
+}
+
+impl<IO: AsyncRead + AsyncWrite + Unpin> ClientConnection<IO> {
+    /// Pings of this connection; `None` when they were taken before.
+    pub fn pinger(&mut self) -> Option<Pinger> {
+        self.connection.ping_pong().map(Pinger::new)
     }
 }
 
@@ -48,9 +59,11 @@ where
         .initial_window_size(settings.stream_window)
         .initial_connection_window_size(settings.connection_window)
         .max_concurrent_streams(0)
+        .initial_max_send_streams(ASSUMED_STREAMS)
         .enable_push(false)
+        .header_table_size(settings.header_table)
         .max_header_list_size(settings.max_head_bytes)
-        .max_send_buffer_size(settings.stream_window as usize);
+        .max_send_buffer_size(MOST_UNSENT);
     let (sender, connection) = builder.handshake(io).await?;
     Ok((ClientSender { sender }, ClientConnection { connection }))
 }
@@ -62,9 +75,11 @@ impl ClientSender {
         self.sender.poll_ready(cx).map_err(Http2Error::from)
     }
 
-    /// How many streams the server admits at once.
-    pub fn max_streams(&self) -> usize {
-        self.sender.current_max_send_streams()
+    /// How many streams the server admits at once; `None` while it has not said so, and as long
+    /// as that is what everyone assumes.
+    pub fn max_streams(&self) -> Option<usize> {
+        let most = self.sender.current_max_send_streams();
+        (most != ASSUMED_STREAMS).then_some(most)
     }
 
     /// Opens a stream. `Ok(None)`: the head cannot be expressed in HTTP/2.

@@ -6,14 +6,17 @@ use bytes::Bytes;
 use h2::server::{Builder, Connection, SendResponse};
 use tokio::io::{AsyncRead, AsyncWrite};
 
+use super::flood::{Alarm, Watched};
 use super::stream::{Http2Error, Receiving, Sending};
-use super::{Settings, convert};
+use super::{MOST_UNSENT, Pinger, Settings, convert};
 use crate::message::{RequestHead, ResponseHead};
 
 /// A connection that clients open streams on. It must be polled for any of its streams to move.
 #[derive(Debug)]
 pub struct ServerConnection<IO> {
-    connection: Connection<IO, Bytes>,
+    connection: Connection<Watched<IO>, Bytes>,
+    alarm: Alarm,
+    calmed: bool,
 }
 
 /// Reads the preface and exchanges settings.
@@ -26,13 +29,19 @@ where
         .initial_window_size(settings.stream_window)
         .initial_connection_window_size(settings.connection_window)
         .max_concurrent_streams(settings.max_concurrent_streams)
+        .header_table_size(settings.header_table)
         .max_header_list_size(settings.max_head_bytes)
-        .max_send_buffer_size(settings.stream_window as usize);
+        .max_send_buffer_size(MOST_UNSENT);
     if settings.extended_connect {
         builder.enable_connect_protocol();
     }
+    let (io, alarm) = Watched::new(io, settings.floods);
     let connection = builder.handshake(io).await?;
-    Ok(ServerConnection { connection })
+    Ok(ServerConnection {
+        connection,
+        alarm,
+        calmed: false,
+    })
 }
 
 impl<IO: AsyncRead + AsyncWrite + Unpin> ServerConnection<IO> {
@@ -41,7 +50,12 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> ServerConnection<IO> {
         &mut self,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<(RequestHead, ServerStream), Http2Error>>> {
-        let Some(accepted) = ready!(self.connection.poll_accept(cx)) else {
+        let mut accepted = self.connection.poll_accept(cx);
+        if accepted.is_pending() && self.alarm.is_raised() {
+            self.calm();
+            accepted = self.connection.poll_accept(cx);
+        }
+        let Some(accepted) = ready!(accepted) else {
             return Poll::Ready(None);
         };
         Poll::Ready(Some(accepted.map_err(Http2Error::from).map(
@@ -60,6 +74,25 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> ServerConnection<IO> {
     /// Tells the client to open no more streams (GOAWAY); those that are open end by themselves.
     pub fn drain(&mut self) {
         self.connection.graceful_shutdown();
+    }
+
+    /// Ends the connection and tells the client that it asked for too much (RFC 9113 section 7).
+    pub fn calm(&mut self) {
+        if !self.calmed {
+            self.calmed = true;
+            self.connection
+                .abrupt_shutdown(h2::Reason::ENHANCE_YOUR_CALM);
+        }
+    }
+
+    /// Whether the connection ends because the client asked for too much.
+    pub fn is_calmed(&self) -> bool {
+        self.calmed
+    }
+
+    /// Pings of this connection; `None` when they were taken before.
+    pub fn pinger(&mut self) -> Option<Pinger> {
+        self.connection.ping_pong().map(Pinger::new)
     }
 
     /// Whether streams are open.

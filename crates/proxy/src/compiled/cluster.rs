@@ -9,6 +9,7 @@ use ferromesh_http::http1::NameCase;
 use ferromesh_runtime::Publisher;
 use ferromesh_types::Str;
 
+use super::http2::Http2Settings;
 use super::transport::{Transports, UpstreamTransport};
 use crate::cluster::health_check::{EndpointCheck, is_pending};
 use crate::cluster::lb::{PickContext, pick};
@@ -280,37 +281,6 @@ pub struct Http1Upstream {
     pub names: NameCase,
     /// Whether trailers are sent.
     pub enable_trailers: bool,
-}
-
-/// HTTP/2 options, downstream or upstream.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Http2Settings {
-    /// Streams at a time on one connection.
-    pub max_concurrent_streams: u32,
-    /// Flow-control window of a stream.
-    pub stream_window: u32,
-    /// Flow-control window of a connection.
-    pub connection_window: u32,
-    /// Whether extended CONNECT is allowed.
-    pub allow_connect: bool,
-    /// Between two pings; `None` sends none.
-    pub keepalive_interval: Option<Duration>,
-    /// How long a ping may go unanswered.
-    pub keepalive_timeout: Option<Duration>,
-}
-
-impl Default for Http2Settings {
-    /// Envoy's safe values: 1024 streams, 16 MiB per stream, 24 MiB per connection.
-    fn default() -> Self {
-        Self {
-            max_concurrent_streams: 1024,
-            stream_window: 16 << 20,
-            connection_window: 24 << 20,
-            allow_connect: false,
-            keepalive_interval: None,
-            keepalive_timeout: None,
-        }
-    }
 }
 
 /// Limits of connections to a cluster. `None` is without limit.

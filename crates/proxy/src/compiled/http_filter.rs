@@ -22,6 +22,8 @@ pub enum HttpFilter {
     Fault(Arc<FaultFilter>),
     /// Cross-origin resource sharing.
     Cors(Arc<CorsFilter>),
+    /// Lets gRPC-Web clients call gRPC endpoints.
+    GrpcWeb,
 }
 
 /// What one level of the route table says about filters, by the name of the filter.

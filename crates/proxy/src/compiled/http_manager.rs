@@ -7,9 +7,9 @@ use ferromesh_http::http1::NameCase;
 use ferromesh_route::RouteTable;
 use ferromesh_types::Str;
 
-use super::cluster::Http2Settings;
 use super::edge::{InternalAddresses, RequestIds, StripPort};
 use super::http_filter::HttpFilter;
+use super::http2::Http2Settings;
 use super::local_replies::LocalReplies;
 use crate::access_log::AccessLog;
 use crate::stats::HttpStats;

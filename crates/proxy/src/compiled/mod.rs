@@ -14,6 +14,7 @@
 mod cluster;
 mod edge;
 mod filter_chain;
+mod http2;
 mod http_filter;
 mod http_manager;
 mod listener;
@@ -30,7 +31,7 @@ use ferromesh_types::{Generation, Str};
 
 pub use cluster::{
     Cluster, ConnectionLimits, Discovery, DnsFamily, DnsHost, DnsSettings, Http1Upstream,
-    Http2Settings, TcpKeepalive, UpstreamHttp,
+    TcpKeepalive, UpstreamHttp,
 };
 pub use edge::{InternalAddresses, RequestIds, StripPort, TraceSampling};
 pub use filter_chain::{FilterChain, FilterChains, NetworkFilter, TerminalFilter};
@@ -42,6 +43,7 @@ pub use http_manager::{
     ClientCertDetails, Codec, EscapedSlashes, ForwardClientCert, HeadersWithUnderscores,
     Http1Downstream, HttpManager, HttpTimeouts, RouteSource, Router, ServerHeader, Upgrade,
 };
+pub use http2::{Http2Keepalive, Http2Settings};
 pub use listener::{
     Listener, ListenerFilter, ListenerFilterKind, ListenerPredicate, Listeners, TrafficDirection,
 };

@@ -6,7 +6,6 @@ use ferromesh_http::{Method, ResponseHead, Version};
 
 use super::attempt::{Answer, Ends, Failure};
 use super::deadline::Deadlines;
-use super::downstream::Downstream;
 use super::exchange::{End, Exchange};
 use super::local_reply::LocalReply;
 use super::stream::asks_for_tunnel;
@@ -41,7 +40,7 @@ impl Exchange<'_> {
         let asked_for_tunnel = asks_for_tunnel(&self.head);
         let completed = ends.body.completed.filter(|_| !asked_for_tunnel);
         self.prepare_answer(&mut head, completed);
-        if let Downstream::Http1(side) = ends.downstream {
+        if let Some(side) = ends.downstream.http1_side() {
             // The rest of the request may never come, or be the beginning of a tunnel that the
             // client takes for open: nothing after it could be told from it.
             let rest = !ends.body.is_complete() || (asked_for_tunnel && !tunnel);
@@ -80,7 +79,7 @@ impl Exchange<'_> {
                     let reason = ResetReason::ConnectionTermination;
                     self.explain(reason.flag(), ended_after_begin(reason));
                 }
-                if let Downstream::Http1(side) = ends.downstream {
+                if let Some(side) = ends.downstream.http1_side() {
                     side.close |= !ends.body.is_complete();
                 }
                 End::Complete

@@ -19,8 +19,16 @@ use super::retry::{Retries, Verdict, is_idempotent};
 use super::upload::RequestBody;
 use crate::access_log::ResponseFlags;
 use crate::cluster::{Endpoint, Finding, Resource, Thresholds};
-use crate::compiled::Cluster;
+use crate::compiled::{Cluster, UpstreamHttp};
 use crate::upstream::ResetReason;
+
+/// Bytes of a body that are kept only because an endpoint may refuse the stream: one window of a
+/// client that knows nothing better (RFC 9113 section 6.9.2) is most that comes before it says so.
+const KEPT_FOR_REFUSALS: usize = 64 * 1024;
+
+/// How often a stream may be refused before that is the outcome: by a full connection, by one
+/// that is closing, and once more by bad luck.
+const MOST_REFUSALS: u32 = 3;
 
 /// What all tries of an exchange have in common.
 pub(super) struct Target<'t> {
@@ -64,9 +72,14 @@ impl Exchange<'_> {
         let mut deadlines = self.deadlines(forward, body);
         let mut retries = Retries::new(policy, &self.head);
         retries.per_try_timeout = self.try_limit(retries.per_try_timeout, deadlines.request_limit);
-        if !retries.is_possible() && !is_idempotent(&self.head.method) {
-            // There will be one try: nothing has to be kept for another.
-            body.forget();
+        if !retries.is_possible() {
+            match &cluster.http {
+                // There will be one try: nothing has to be kept for another.
+                UpstreamHttp::Http1(_) if !is_idempotent(&self.head.method) => body.forget(),
+                UpstreamHttp::Http1(_) => {}
+                // Endpoints may refuse a stream unseen, which costs no more than a small body.
+                _ => body.keep_at_most(KEPT_FOR_REFUSALS),
+            }
         }
         deadlines.reuse(downstream.take_timer());
         let hash = self.hash(forward, &cluster);
@@ -273,14 +286,17 @@ impl Exchange<'_> {
                 dead_connection,
                 ..
             } => {
-                // A kept connection that had died is no try: the request never reached anyone.
-                if *dead_connection
+                // Who never saw the request was not tried: an endpoint that refused the stream
+                // (RFC 9113 section 8.7), or one whose kept connection had died.
+                let died = *dead_connection
                     && !retries.replayed
                     && *reason == ResetReason::ConnectionTermination
-                    && ends.body.can_replay()
-                    && is_idempotent(&self.head.method)
-                {
-                    retries.replayed = true;
+                    && is_idempotent(&self.head.method);
+                let refused =
+                    *reason == ResetReason::RemoteRefused && retries.refused < MOST_REFUSALS;
+                if (died || refused) && ends.body.can_replay() {
+                    retries.replayed |= died;
+                    retries.refused += u32::from(refused);
                     retries.previous.pop();
                     retries.previous_priorities.pop();
                     return true;

@@ -14,6 +14,8 @@
 //! | `local_reply`, `reply_head` | answers of the proxy's own |
 //! | `respond` | what happens to an answer on its way back |
 //! | `filter` | HTTP filters |
+//! | `grpc_web` | bodies and trailers for clients that see no trailers |
+//! | `keepalive` | whether the other side of an HTTP/2 connection is still there |
 //! | `downstream`, `upstream` | the two ends, over HTTP/1.1 or HTTP/2 |
 
 mod answer;
@@ -27,7 +29,9 @@ mod exchange;
 mod filter;
 mod forward;
 mod forwarding;
+mod grpc_web;
 mod hedge;
+mod keepalive;
 mod local_reply;
 mod log;
 mod mirror;
@@ -46,6 +50,7 @@ mod upstream;
 mod view;
 
 pub(crate) use downstream::{Downstream, Http1Side};
+pub(crate) use keepalive::Keepalive;
 pub(crate) use local_reply::{LocalReply, grpc_status, refuse_head};
 pub(crate) use reply_head::Audience;
 pub(crate) use stream::run;

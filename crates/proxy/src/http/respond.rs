@@ -127,7 +127,7 @@ impl Exchange<'_> {
         self.explain(reply.flags, reply.details.clone());
         let closing = reply.closing || asks_for_tunnel(&self.head);
         let (head, content) = self.own_answer(reply);
-        if let Downstream::Http1(side) = downstream {
+        if let Some(side) = downstream.http1_side() {
             // What is left of the request cannot be told from the next one.
             side.close |= closing || !body.is_complete() || self.connection.is_draining();
         }

@@ -26,6 +26,8 @@ pub(super) struct Retries {
     pub(super) previous_priorities: Vec<u32>,
     /// The free repetition after a kept connection had died was used.
     pub(super) replayed: bool,
+    /// Refused streams that were sent again for free.
+    pub(super) refused: u32,
     /// The wait that the last answer asked for.
     asked_wait: Option<Duration>,
     /// A unit of the circuit breaker, while a retry is in flight.

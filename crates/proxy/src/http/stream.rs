@@ -24,7 +24,7 @@ use crate::compiled::{HttpManager, OverloadAction};
 use crate::listener::Connection;
 use crate::worker::Worker;
 
-/// Serves one request to its end.
+/// Serves one request to its end; true when the client gave it up before.
 pub(crate) async fn run(
     worker: &Rc<Worker>,
     connection: &Connection,
@@ -32,7 +32,7 @@ pub(crate) async fn run(
     head: RequestHead,
     framing: Framing,
     downstream: &mut Downstream<'_>,
-) {
+) -> bool {
     let stats = &manager.stats;
     stats.downstream_rq_total().inc();
     stats.downstream_rq_active().inc();
@@ -82,6 +82,7 @@ pub(crate) async fn run(
         stats.downstream_rq_rx_reset().inc();
     }
     exchange.record(&body);
+    end == End::Gone
 }
 
 impl Exchange<'_> {

@@ -56,6 +56,11 @@ impl RequestBody {
         self.whole
     }
 
+    /// Keeps no body that is longer.
+    pub(super) fn keep_at_most(&mut self, limit: usize) {
+        self.limit = self.limit.min(limit);
+    }
+
     /// Keeps nothing more: there will be no other try.
     pub(super) fn forget(&mut self) {
         self.whole = self.received == 0;

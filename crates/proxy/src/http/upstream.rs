@@ -49,7 +49,7 @@ impl Upstream {
             Self::Http1 { lent, answered, .. } => {
                 lent.reused && !answered && !lent.connection.has_unread()
             }
-            Self::Http2(_) => false,
+            Self::Http2(upstream) => upstream.reused && !upstream.answered,
         }
     }
 
@@ -137,6 +137,7 @@ impl Upstream {
             Self::Http2(upstream) => {
                 let head = ready!(upstream.stream.poll_response(cx));
                 let head = head.map_err(|error| http2_reason(&error))?;
+                upstream.answered = true;
                 let ended = upstream
                     .stream
                     .receiving()

@@ -4,16 +4,16 @@
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::task::{Context, Poll};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::Duration;
 
 use ferromesh_http::http1::{ConnectionError, HeadError, IncomingRequest};
-use ferromesh_http::{Framing, Method, ResponseHead, Version};
+use ferromesh_http::{Framing, Method, Version};
 use tokio::time::Sleep;
 
 use super::patience::{Over, Patience};
-use crate::access_log::{LogRecord, log_all};
-use crate::compiled::{HttpManager, ServerHeader};
-use crate::http::{Audience, Http1Side, LocalReply, refuse_head};
+use super::refuse::{Refusal, refusal};
+use crate::compiled::HttpManager;
+use crate::http::{Http1Side, LocalReply, refuse_head};
 use crate::listener::Connection;
 use crate::worker::Worker;
 
@@ -174,35 +174,8 @@ async fn refuse(
     side: &mut Http1Side,
     reply: LocalReply,
 ) {
-    let stats = &manager.stats;
-    stats.downstream_cx_protocol_error().inc();
-    stats.downstream_rq_total().inc();
-    let details = reply.details.clone();
-    let mut record = LogRecord {
-        start: Some(SystemTime::now()),
-        protocol: Version::Http11.as_str(),
-        status: reply.status,
-        status_details: &details,
-        flags: reply.flags,
-        downstream_local: Some(connection.destination),
-        downstream_remote: Some(connection.peer),
-        downstream_direct_remote: Some(connection.direct),
-        server_name: &connection.server_name,
-        filter_chain: &connection.chain.name,
-        connection_id: connection.id,
-        ..LogRecord::default()
-    };
-    let empty = ResponseHead::new(reply.status);
-    let config = manager.local_replies.as_deref();
-    let (mut head, body) = reply.complete(empty, config, &record, Audience::default());
-    worker.with_date(Instant::now(), |date| head.headers.append("date", date));
-    if manager.server_header != ServerHeader::PassThrough {
-        head.headers.append("server", manager.server_name.as_str());
-    }
-    record.status = head.status;
-    record.bytes_sent = body.len() as u64;
-    stats.completed(head.status);
-    log_all(&manager.access_logs, &record);
+    manager.stats.downstream_cx_protocol_error().inc();
+    let Refusal { head, body } = refusal(connection, manager, worker, reply, Version::Http11);
     let framing = Framing::Length(body.len() as u64);
     side.connection.send_response(&head, framing, true);
     side.connection.send_data(body);

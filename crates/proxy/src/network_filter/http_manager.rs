@@ -1,5 +1,5 @@
 //! The HTTP connection manager: a codec on the connection, one exchange after the other (HTTP/1.1)
-//! or side by side (HTTP/2).
+//! or side by side (HTTP/2, see `http2`).
 
 use std::future::poll_fn;
 use std::pin::pin;
@@ -8,12 +8,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
+use ferromesh_http::Version;
 use ferromesh_http::http1::{self, IncomingRequest, Limits};
-use ferromesh_http::http2::{self, ServerStream, Settings};
-use ferromesh_http::{Framing, RequestHead, Version};
 use tokio::io::AsyncReadExt;
 
 use super::http1_requests::next_request;
+use super::http2;
 use super::patience::Patience;
 use crate::compiled::{Codec, HttpManager, OverloadAction};
 use crate::http::{Downstream, Http1Side, run};
@@ -44,7 +44,14 @@ pub(crate) async fn http_manager(
         Some(true) => {
             stats.downstream_cx_http2_total().inc();
             stats.downstream_cx_http2_active().inc();
-            Box::pin(serve_http2(worker, &connection, &manager, transport, early)).await;
+            Box::pin(http2::serve(
+                worker,
+                &connection,
+                &manager,
+                transport,
+                early,
+            ))
+            .await;
             stats.downstream_cx_http2_active().dec();
         }
         Some(false) => {
@@ -167,7 +174,7 @@ async fn serve_http1(
         side.close = !request.keep_alive || spent || old || strained;
         side.version = request.head.version;
         let IncomingRequest { head, framing, .. } = request;
-        let mut downstream = Downstream::Http1(&mut side);
+        let mut downstream = Downstream::http1(&mut side);
         run(worker, connection, manager, head, framing, &mut downstream).await;
         if side.close {
             break;
@@ -203,74 +210,4 @@ async fn linger(side: &mut Http1Side, limit: Duration) {
         }
     };
     let _ = tokio::time::timeout(limit, closing).await;
-}
-
-async fn serve_http2(
-    worker: &Rc<Worker>,
-    connection: &Rc<Connection>,
-    manager: &Arc<HttpManager>,
-    transport: Transport,
-    early: BytesMut,
-) {
-    let settings = Settings {
-        stream_window: manager.http2.stream_window,
-        connection_window: manager.http2.connection_window,
-        max_concurrent_streams: manager.http2.max_concurrent_streams,
-        max_head_bytes: manager.max_request_headers as u32,
-        extended_connect: manager.http2.allow_connect || !manager.upgrades.is_empty(),
-    };
-    let io = ferromesh_net::Rewind::new(early.freeze(), transport);
-    let Ok(mut accepted) = http2::accept(io, &settings).await else {
-        manager.stats.downstream_cx_protocol_error().inc();
-        return;
-    };
-    let mut draining = pin!(connection.drain_begun());
-    let mut told = false;
-    loop {
-        let next = poll_fn(|cx| {
-            if !told && draining.as_mut().poll(cx).is_ready() {
-                told = true;
-                accepted.drain();
-            }
-            accepted.poll_accept(cx)
-        })
-        .await;
-        match next {
-            Some(Ok((head, stream))) => {
-                let (worker, connection) = (Rc::clone(worker), Rc::clone(connection));
-                let manager = Arc::clone(manager);
-                let task_owner = Rc::clone(&worker);
-                task_owner.spawn(async move {
-                    serve_stream(&worker, &connection, &manager, head, stream).await;
-                });
-            }
-            Some(Err(error)) => {
-                if error.is_protocol() {
-                    manager.stats.downstream_cx_protocol_error().inc();
-                }
-                return;
-            }
-            None => return,
-        }
-    }
-}
-
-async fn serve_stream(
-    worker: &Rc<Worker>,
-    connection: &Connection,
-    manager: &HttpManager,
-    head: RequestHead,
-    stream: ServerStream,
-) {
-    let framing = if stream.receiving.is_done() {
-        Framing::None
-    } else {
-        let length = head.headers.text("content-length");
-        match length.and_then(|length| length.parse().ok()) {
-            Some(length) => Framing::Length(length),
-            None => Framing::Chunked,
-        }
-    };
-    let mut downstream = Downstream::Http2(Box::new(stream));
-    run(worker, connection, manager, head, framing, &mut downstream).await;
 }

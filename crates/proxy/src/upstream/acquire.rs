@@ -74,6 +74,16 @@ pub(crate) enum AcquireError {
     /// The endpoint does not speak HTTP/2 properly.
     #[error("protocol error")]
     Protocol,
+    /// The connection that others were making, and that this request waited for, could not be made.
+    #[error("the awaited connection could not be made")]
+    Awaited(SharedFailure),
+}
+
+/// Why a connection could not be made, for all who waited for it.
+#[derive(Clone, Debug)]
+pub(crate) struct SharedFailure {
+    reason: ResetReason,
+    transport_failure: String,
 }
 
 impl AcquireError {
@@ -83,6 +93,7 @@ impl AcquireError {
             Self::Overflow => ResetReason::Overflow,
             Self::Connect(error) => error.reason(),
             Self::Protocol => ResetReason::ConnectionTermination,
+            Self::Awaited(failure) => failure.reason,
         }
     }
 
@@ -90,6 +101,7 @@ impl AcquireError {
     pub(crate) fn transport_failure(&self) -> String {
         match self {
             Self::Connect(error) => error.transport_failure(),
+            Self::Awaited(failure) => failure.transport_failure.clone(),
             Self::Overflow | Self::Protocol => String::new(),
         }
     }
@@ -134,16 +146,16 @@ async fn wait_or_connect(pool: &Rc<Pool>, wanted: &Wanted<'_>) -> Result<Acquire
     };
     stats.upstream_rq_pending_total().inc();
     let _gauge = PendingGauge::new(pool);
-    let may_share = !matches!(wanted.speak, Speak::Http1);
     loop {
         let changed = pool.changed.notified();
-        if may_share && pool.connecting.get() {
+        let failures = pool.failed.borrow().0;
+        if may_share(pool, wanted) && pool.connecting.get() {
             changed.await;
         } else {
             let slot = wanted.limits.take(Resource::Connections);
             // Every worker may have one connection, whatever the others hold: nobody waits forever.
-            if slot.is_some() || pool.open.get() == 0 {
-                return connect_new(pool, wanted, slot).await;
+            if slot.is_some() || pool.is_without_connection() {
+                return connect_noted(pool, wanted, slot).await;
             }
             stats.upstream_cx_overflow().inc();
             changed.await;
@@ -151,7 +163,42 @@ async fn wait_or_connect(pool: &Rc<Pool>, wanted: &Wanted<'_>) -> Result<Acquire
         if let Some(acquired) = take_kept(pool).await {
             return Ok(acquired);
         }
+        // Who waited with others fails with them: one after the other, the last would wait for the
+        // sum of all attempts.
+        if let (count, Some(failure)) = &*pool.failed.borrow()
+            && *count > failures
+        {
+            return Err(AcquireError::Awaited(failure.clone()));
+        }
     }
+}
+
+/// Whether the connection may turn out to be one for many.
+fn may_share(pool: &Pool, wanted: &Wanted<'_>) -> bool {
+    match wanted.speak {
+        Speak::Http1 => false,
+        Speak::Http2(_) => true,
+        Speak::Alpn(_) => !pool.unshared.get(),
+    }
+}
+
+/// Makes a connection; tells those who wait for it when it cannot be made.
+async fn connect_noted(
+    pool: &Rc<Pool>,
+    wanted: &Wanted<'_>,
+    slot: Option<LimitGuard>,
+) -> Result<Acquired, AcquireError> {
+    let _connecting = may_share(pool, wanted).then(|| Connecting::new(pool));
+    let result = connect_new(pool, wanted, slot).await;
+    if let Err(error) = &result {
+        let mut failed = pool.failed.borrow_mut();
+        failed.0 += 1;
+        failed.1 = Some(SharedFailure {
+            reason: error.reason(),
+            transport_failure: error.transport_failure(),
+        });
+    }
+    result
 }
 
 async fn connect_new(
@@ -159,8 +206,6 @@ async fn connect_new(
     wanted: &Wanted<'_>,
     slot: Option<LimitGuard>,
 ) -> Result<Acquired, AcquireError> {
-    let may_share = !matches!(wanted.speak, Speak::Http1);
-    let _connecting = may_share.then(|| Connecting::new(pool));
     let mut connected = connect(&pool.cluster, &pool.endpoint, &wanted.options).await?;
     if let Some(slot) = slot {
         connected.guard.hold(slot);
@@ -171,10 +216,11 @@ async fn connect_new(
         Speak::Alpn(settings) => connected.is_http2.then_some(settings),
     };
     let Some(settings) = settings else {
+        pool.unshared.set(true);
         let connection = Http1Upstream::new(connected, pool);
         return Ok(Acquired::Http1(Box::new(connection)));
     };
-    let connection = Http2Connection::open(connected, &pool.cluster, &settings)
+    let connection = Http2Connection::open(connected, pool, &settings)
         .await
         .map_err(|_| AcquireError::Protocol)?;
     pool.add_shared(Rc::clone(&connection));

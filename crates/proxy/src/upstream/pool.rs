@@ -13,6 +13,7 @@ use std::time::Instant;
 
 use tokio::sync::Notify;
 
+use super::acquire::SharedFailure;
 use super::http1::Http1Upstream;
 use super::http2::Http2Connection;
 use crate::cluster::{Availability, Endpoint, EndpointSet};
@@ -48,11 +49,18 @@ pub(crate) struct Pool {
     http2: RefCell<Vec<Rc<Http2Connection>>>,
     /// A connection that may turn out to be HTTP/2 is being made; others wait for it.
     pub(super) connecting: Cell<bool>,
+    /// Streams that the endpoint admits on one HTTP/2 connection, once it has said so: a new one
+    /// need not find out by being refused.
+    pub(super) learnt: Rc<Cell<Option<usize>>>,
+    /// ALPN has chosen HTTP/1.1 before, so that nobody waits for another's connection.
+    pub(super) unshared: Cell<bool>,
+    /// How the last connection could not be made, and how many could not.
+    pub(super) failed: RefCell<(u64, Option<SharedFailure>)>,
     /// HTTP/1.1 connections that are lent.
     pub(super) open: Cell<u32>,
     closed: Cell<bool>,
     /// Something came back or was made.
-    pub(super) changed: Notify,
+    pub(super) changed: Rc<Notify>,
 }
 
 impl Pools {
@@ -70,9 +78,12 @@ impl Pools {
                 idle: RefCell::default(),
                 http2: RefCell::default(),
                 connecting: Cell::new(false),
+                learnt: Rc::default(),
+                unshared: Cell::new(false),
+                failed: RefCell::default(),
                 open: Cell::new(0),
                 closed: Cell::new(false),
-                changed: Notify::new(),
+                changed: Rc::default(),
             })
         });
         Rc::clone(pool)
@@ -188,9 +199,20 @@ impl Pool {
             }
             keep
         });
-        self.http2
-            .borrow_mut()
-            .retain(|connection| connection.is_good(now, limits));
+        self.http2.borrow_mut().retain(|connection| {
+            let keep = connection.is_good(now);
+            if !keep && connection.had_its_requests() {
+                stats.upstream_cx_max_requests().inc();
+            } else if !keep && !connection.is_closed() {
+                stats.upstream_cx_idle_timeout().inc();
+            }
+            keep
+        });
+    }
+
+    /// Whether no connection is open that could become free.
+    pub(super) fn is_without_connection(&self) -> bool {
+        self.open.get() == 0 && self.http2.borrow().iter().all(|each| each.is_closed())
     }
 
     fn is_empty(&self) -> bool {

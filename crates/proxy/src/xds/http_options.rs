@@ -3,13 +3,14 @@
 use std::mem::take;
 
 use ferromesh_http::http1::NameCase;
+use ferromesh_http::http2::FloodLimits;
 use ferromesh_proto::envoy::config::core::v3 as core;
 use ferromesh_proto::envoy::config::core::v3::http1_protocol_options::header_key_format::HeaderFormat;
 use ferromesh_proto::type_url;
 
 use super::fields::{limit, number};
 use super::refusal::{At, Refusal, nothing_left};
-use crate::compiled::{Http1Downstream, Http1Upstream, Http2Settings};
+use crate::compiled::{Http1Downstream, Http1Upstream, Http2Keepalive, Http2Settings};
 
 /// Compiles HTTP/2 options; unset is Envoy's default.
 pub(super) fn http2(value: Option<core::Http2ProtocolOptions>) -> Result<Http2Settings, Refusal> {
@@ -17,15 +18,29 @@ pub(super) fn http2(value: Option<core::Http2ProtocolOptions>) -> Result<Http2Se
     let Some(value) = value else {
         return Ok(defaults);
     };
-    // What is not read here bounds abuse of the protocol, which the codec does on its own terms.
-    let mut compiled = Http2Settings {
+    let floods = FloodLimits {
+        empty_frames: number(value.max_consecutive_inbound_frames_with_empty_payload)
+            .unwrap_or(defaults.floods.empty_frames),
+        priority_per_stream: number(value.max_inbound_priority_frames_per_stream)
+            .unwrap_or(defaults.floods.priority_per_stream),
+        window_updates_per_data: number(value.max_inbound_window_update_frames_per_data_frame_sent)
+            .unwrap_or(defaults.floods.window_updates_per_data),
+    };
+    // What is not read here bounds queues that the codec does not have, or is about other codecs.
+    let compiled = Http2Settings {
         max_concurrent_streams: number(value.max_concurrent_streams)
             .unwrap_or(defaults.max_concurrent_streams),
         stream_window: number(value.initial_stream_window_size).unwrap_or(defaults.stream_window),
         connection_window: number(value.initial_connection_window_size)
             .unwrap_or(defaults.connection_window),
+        header_table: number(value.hpack_table_size).unwrap_or(defaults.header_table),
         allow_connect: value.allow_connect,
-        ..defaults
+        keepalive: value
+            .connection_keepalive
+            .map(keepalive)
+            .transpose()
+            .at("connection_keepalive")?,
+        floods,
     };
     if value.allow_metadata {
         return Err(Refusal::field("allow_metadata", "is not supported"));
@@ -36,13 +51,22 @@ pub(super) fn http2(value: Option<core::Http2ProtocolOptions>) -> Result<Http2Se
             "is not supported",
         ));
     }
-    if let Some(keepalive) = value.connection_keepalive {
-        compiled.keepalive_interval =
-            limit(keepalive.interval, None).at("connection_keepalive.interval")?;
-        compiled.keepalive_timeout =
-            limit(keepalive.timeout, None).at("connection_keepalive.timeout")?;
-    }
     Ok(compiled)
+}
+
+/// Envoy's share of chance in the interval of pings, in percent.
+const KEEPALIVE_JITTER: u32 = 15;
+
+fn keepalive(value: core::KeepaliveSettings) -> Result<Http2Keepalive, Refusal> {
+    let timeout = limit(value.timeout, None).at("timeout")?;
+    let jitter = value.interval_jitter.map(|percent| percent.value as u32);
+    Ok(Http2Keepalive {
+        interval: limit(value.interval, None).at("interval")?,
+        jitter: jitter.unwrap_or(KEEPALIVE_JITTER),
+        timeout: timeout.ok_or_else(|| Refusal::field("timeout", "is needed"))?,
+        idle_interval: limit(value.connection_idle_interval, None)
+            .at("connection_idle_interval")?,
+    })
 }
 
 /// Takes the options that are alike in both directions; gives case and trailers.

@@ -3,10 +3,15 @@
 
 mod churn;
 mod filters;
+mod frames;
+mod grpc_web;
 mod health_checks;
 mod hedging;
 mod http1;
 mod http2;
+mod http2_endpoints;
+mod http2_floods;
+mod http2_lifetimes;
 mod limits;
 mod mirroring;
 mod mutual_tls;

@@ -8,6 +8,7 @@
 pub(super) mod alpn;
 mod cors;
 mod fault;
+mod grpc_web;
 mod peer_metadata;
 mod route_settings;
 
@@ -51,12 +52,14 @@ pub(super) enum Verdict {
 pub(super) struct Memory {
     cors: Option<Box<cors::Allowed>>,
     fault: Option<fault::Active>,
+    /// Set for gRPC-Web clients: whether they want text.
+    grpc_web: Option<bool>,
 }
 
 /// Lets the filters look at a request.
 pub(super) async fn on_request(
     exchange: &mut Exchange<'_>,
-    body: &RequestBody,
+    body: &mut RequestBody,
     downstream: &mut Downstream<'_>,
 ) -> Verdict {
     let manager = exchange.manager;
@@ -68,6 +71,10 @@ pub(super) async fn on_request(
             }
             HttpFilter::Fault(filter) => fault::on_request(filter, exchange),
             HttpFilter::Cors(filter) => cors::on_request(filter, exchange),
+            HttpFilter::GrpcWeb => {
+                grpc_web::on_request(exchange, body, downstream);
+                Step::Continue
+            }
             HttpFilter::AlpnOverride(_) => Step::Continue,
         };
         match step {
@@ -108,6 +115,7 @@ pub(super) fn on_response(exchange: &Exchange<'_>, head: &mut ResponseHead) {
         match filter {
             HttpFilter::PeerMetadata(settings) => peer_metadata::on_response(*settings, head),
             HttpFilter::Cors(_) => cors::on_response(&exchange.filters, head),
+            HttpFilter::GrpcWeb => grpc_web::on_response(&exchange.filters, head),
             HttpFilter::Fault(_) | HttpFilter::AlpnOverride(_) => {}
         }
     }

@@ -127,6 +127,9 @@ fn typed(config: &Any, name: &str, place: &Place<'_>) -> Result<Kind, Refusal> {
                 stats: CorsStats::new(stats, &format!("{}cors.", place.prefix)),
             }))))
         }
+        "envoy.extensions.filters.http.grpc_web.v3.GrpcWeb" => {
+            Ok(Kind::Filter(HttpFilter::GrpcWeb))
+        }
         name if TELEMETRY.contains(&name) => Ok(Kind::Idle),
         name => Err(Refusal::new(format!(
             "the HTTP filter {name} is not supported"

@@ -1,0 +1,57 @@
+//! Answers to requests that are refused before there is an exchange.
+
+use std::time::{Instant, SystemTime};
+
+use bytes::Bytes;
+use ferromesh_http::{ResponseHead, Version};
+
+use crate::access_log::{LogRecord, log_all};
+use crate::compiled::{HttpManager, ServerHeader};
+use crate::http::{Audience, LocalReply};
+use crate::listener::Connection;
+use crate::worker::Worker;
+
+/// What to answer.
+pub(super) struct Refusal {
+    pub(super) head: ResponseHead,
+    pub(super) body: Bytes,
+}
+
+/// The answer to a request that was not understood; counts and logs it.
+pub(super) fn refusal(
+    connection: &Connection,
+    manager: &HttpManager,
+    worker: &Worker,
+    reply: LocalReply,
+    version: Version,
+) -> Refusal {
+    let stats = &manager.stats;
+    stats.downstream_rq_total().inc();
+    let details = reply.details.clone();
+    let mut record = LogRecord {
+        start: Some(SystemTime::now()),
+        protocol: version.as_str(),
+        status: reply.status,
+        status_details: &details,
+        flags: reply.flags,
+        downstream_local: Some(connection.destination),
+        downstream_remote: Some(connection.peer),
+        downstream_direct_remote: Some(connection.direct),
+        server_name: &connection.server_name,
+        filter_chain: &connection.chain.name,
+        connection_id: connection.id,
+        ..LogRecord::default()
+    };
+    let empty = ResponseHead::new(reply.status);
+    let config = manager.local_replies.as_deref();
+    let (mut head, body) = reply.complete(empty, config, &record, Audience::default());
+    worker.with_date(Instant::now(), |date| head.headers.append("date", date));
+    if manager.server_header != ServerHeader::PassThrough {
+        head.headers.append("server", manager.server_name.as_str());
+    }
+    record.status = head.status;
+    record.bytes_sent = body.len() as u64;
+    stats.completed(head.status);
+    log_all(&manager.access_logs, &record);
+    Refusal { head, body }
+}
