@@ -13,6 +13,7 @@ mod scenarios;
 mod setup;
 mod shell;
 mod size;
+mod soak;
 mod suite;
 
 use clap::{Parser, Subcommand};
@@ -49,6 +50,8 @@ enum Command {
     Property(property::Settings),
     /// Replace and end proxies under load, and count the requests that fail: none may.
     Hitless(hitless::Settings),
+    /// Mixed traffic with changing config for minutes: memory, descriptors, failures.
+    Soak(soak::Settings),
     /// Refresh the expected outputs of the translation's golden tests.
     Golden,
     /// Show behaviours, each a small config with requests, on data planes that have to agree.
@@ -79,6 +82,7 @@ fn run() -> anyhow::Result<()> {
         Command::Fuzz(settings) => fuzz::run(&settings),
         Command::Property(settings) => property::run(&settings),
         Command::Hitless(settings) => hitless::run(&settings),
+        Command::Soak(settings) => soak::run(&settings),
         Command::Golden => golden::run(),
         Command::Scenarios(settings) => scenarios::run(&settings),
         Command::Setup(settings) => setup::run(&settings),

@@ -6,6 +6,7 @@
 
 pub(crate) mod address;
 pub(crate) mod findings;
+pub(crate) mod format;
 pub(crate) mod name;
 pub(crate) mod scope;
 pub(crate) mod text;

@@ -120,6 +120,8 @@ fn route(mut route: pb::Route) -> Result<Route, Refusal> {
     // Names for spans, and settings of tracing: there is none.
     route.decorator = None;
     route.tracing = None;
+    // Numbers are kept by virtual host and cluster, not by route.
+    route.stat_prefix.clear();
     nothing_left(&route)?;
     Ok(compiled)
 }

@@ -213,6 +213,7 @@ impl ServiceClusters<'_> {
             service: self.service,
             port: port.port,
             subset,
+            resolved: true,
         }
         .groups();
         (!groups.is_empty()).then(|| Assignment {

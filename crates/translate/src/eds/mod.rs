@@ -10,7 +10,7 @@ mod priority;
 
 use ferromesh_config::kind::destination_rule::{ClientTlsMode, LocalityLbSetting};
 use ferromesh_model::{MtlsMode, OutboundView, Snapshot};
-use ferromesh_registry::{Endpoint, Health, Service, ServiceEndpoints};
+use ferromesh_registry::{Endpoint, EndpointAddress, Health, Service, ServiceEndpoints};
 use ferromesh_types::{Hostname, Selector, Str};
 use prost::Message;
 
@@ -34,6 +34,7 @@ pub fn endpoints(snapshot: &Snapshot, view: &OutboundView, names: &[Str]) -> Vec
                     service,
                     port,
                     subset,
+                    resolved: false,
                 })
             });
             let assignment = Assignment {
@@ -52,6 +53,9 @@ pub(crate) struct ClusterEndpoints<'a> {
     pub(crate) service: &'a Service,
     pub(crate) port: u16,
     pub(crate) subset: &'a str,
+    /// Whether the cluster looks names up; where it does not, endpoints that are names (of another
+    /// ServiceEntry for the same host) cannot be reached.
+    pub(crate) resolved: bool,
 }
 
 impl<'a> ClusterEndpoints<'a> {
@@ -98,7 +102,10 @@ impl<'a> ClusterEndpoints<'a> {
         let automatic = mesh.enable_auto_mtls && !self.service.mesh_external;
         group::groups(
             endpoints.of_port(port).filter(|endpoint| {
-                endpoint.health == Health::Healthy && labels.matches(&endpoint.labels)
+                let is_name = matches!(endpoint.address, EndpointAddress::Hostname(_));
+                endpoint.health == Health::Healthy
+                    && labels.matches(&endpoint.labels)
+                    && (self.resolved || !is_name)
             }),
             |endpoint| match tls {
                 Some(mode) => mode == ClientTlsMode::IstioMutual && endpoint.istio_mtls,

@@ -3,7 +3,7 @@
 use ferromesh_types::{Protocol, Str};
 
 use super::{Gateway, Server, ServerPort, ServerTlsMode, ServerTlsSettings};
-use crate::check::{Findings, address, name, scope};
+use crate::check::{Findings, address, format, name, scope};
 use crate::parse::Body;
 use crate::problem::Code;
 
@@ -159,11 +159,13 @@ pub(crate) fn server_tls(findings: &mut Findings<'_>, tls: &ServerTlsSettings, t
             "Invalid value: less than minProtocolVersion",
         );
     }
-    for (field, hashes) in [
-        ("verifyCertificateSpki", &tls.verify_certificate_spki),
-        ("verifyCertificateHash", &tls.verify_certificate_hash),
-    ] {
-        findings.no_empty_texts(field, hashes);
+    for (index, hash) in tls.verify_certificate_spki.iter().enumerate() {
+        let field = format!("verifyCertificateSpki[{index}]");
+        findings.rule(&field, format::base64_hash(hash));
+    }
+    for (index, hash) in tls.verify_certificate_hash.iter().enumerate() {
+        let field = format!("verifyCertificateHash[{index}]");
+        findings.rule(&field, format::hexadecimal_hash(hash));
     }
     findings.no_empty_texts("subjectAltNames", &tls.subject_alt_names);
     duplicates(findings, "cipherSuites", &tls.cipher_suites);

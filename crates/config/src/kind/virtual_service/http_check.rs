@@ -10,7 +10,7 @@ use super::{
     HeaderOperations, Headers, HttpDirectResponse, HttpMatchRequest, HttpRedirect, HttpRetry,
     HttpRewrite, HttpRoute,
 };
-use crate::check::{Findings, name, scope, text};
+use crate::check::{Findings, format, name, scope, text};
 use crate::problem::Code;
 use crate::value::StringMatch;
 
@@ -172,8 +172,9 @@ fn headers(findings: &mut Findings<'_>, headers: Option<&Headers>) {
 fn operations(findings: &mut Findings<'_>, value: &HeaderOperations) {
     for (field, names) in [("set", &value.set), ("add", &value.add)] {
         findings.field(field, |findings| {
-            for name in names.keys() {
+            for (name, value) in names {
                 findings.rule(name, settable_header(name));
+                findings.rule(name, format::header_value(value));
             }
         });
     }

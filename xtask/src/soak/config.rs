@@ -1,0 +1,296 @@
+//! The config of the proxy: a bootstrap that leads to the control plane, and what that serves. The
+//! listeners that traffic uses stay; everything around them differs between generations.
+
+use std::net::TcpListener;
+
+use anyhow::Context;
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use serde_json::{Value, json};
+
+use super::upstreams::Upstreams;
+
+/// The ports of the proxy's listeners.
+#[derive(Clone, Copy, Debug)]
+pub struct Ports {
+    pub http: u16,
+    pub tcp: u16,
+    pub tls: u16,
+    /// Into the client side of a pair of proxies, and between the two.
+    pub mutual: [u16; 2],
+    /// Of listeners that come and go.
+    pub extra: [u16; 3],
+}
+
+impl Ports {
+    /// Ports that are free now.
+    pub fn free() -> anyhow::Result<Self> {
+        // All are held until the last is known, so that they differ.
+        let held = (0..8)
+            .map(|_| TcpListener::bind("127.0.0.1:0"))
+            .collect::<Result<Vec<_>, _>>()
+            .context("free ports")?;
+        let ports = held
+            .iter()
+            .map(|listener| Ok(listener.local_addr()?.port()))
+            .collect::<std::io::Result<Vec<u16>>>()?;
+        Ok(Self {
+            http: ports[0],
+            tcp: ports[1],
+            tls: ports[2],
+            mutual: [ports[3], ports[4]],
+            extra: [ports[5], ports[6], ports[7]],
+        })
+    }
+}
+
+/// One authority, and a certificate for both ends.
+#[derive(Clone, Debug)]
+pub struct Certificates {
+    pub root: String,
+    pub chain: String,
+    pub key: String,
+}
+
+/// The host name that the certificate is for.
+pub const HOST: &str = "soak.test";
+
+impl Certificates {
+    pub fn new() -> anyhow::Result<Self> {
+        let mut params = CertificateParams::default();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let root = CertifiedIssuer::self_signed(params, KeyPair::generate()?)?;
+        let key = KeyPair::generate()?;
+        let leaf = CertificateParams::new(vec![HOST.to_owned()])?.signed_by(&key, &root)?;
+        Ok(Self {
+            root: root.pem(),
+            chain: leaf.pem(),
+            key: key.serialize_pem(),
+        })
+    }
+
+    fn pair(&self) -> Value {
+        json!({
+            "certificateChain": {"inlineString": self.chain},
+            "privateKey": {"inlineString": self.key},
+        })
+    }
+
+    fn server(&self, mutual: bool) -> Value {
+        json!({"name": "envoy.transport_sockets.tls", "typedConfig": {
+            "@type": "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext",
+            "requireClientCertificate": mutual,
+            "commonTlsContext": {
+                "alpnProtocols": ["h2", "http/1.1"],
+                "tlsCertificates": [self.pair()],
+                "validationContext": {"trustedCa": {"inlineString": self.root}},
+            },
+        }})
+    }
+
+    fn client(&self) -> Value {
+        json!({"name": "envoy.transport_sockets.tls", "typedConfig": {
+            "@type": "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext",
+            "sni": HOST,
+            "commonTlsContext": {
+                "tlsCertificates": [self.pair()],
+                "validationContext": {"trustedCa": {"inlineString": self.root}},
+            },
+        }})
+    }
+}
+
+/// What the process is started with.
+pub fn bootstrap(control_plane: u16) -> String {
+    json!({
+        "node": {"id": "soak", "cluster": "soak"},
+        "dynamic_resources": {
+            "ads_config": {
+                "api_type": "DELTA_GRPC",
+                "transport_api_version": "V3",
+                "grpc_services": [{"envoy_grpc": {"cluster_name": "control-plane"}}],
+            },
+            "cds_config": {"ads": {}, "resource_api_version": "V3"},
+            "lds_config": {"ads": {}, "resource_api_version": "V3"},
+        },
+        "static_resources": {"clusters": [{
+            "name": "control-plane",
+            "type": "STATIC",
+            "connect_timeout": "1s",
+            "typed_extension_protocol_options": http_options(true),
+            "load_assignment": assignment("control-plane", &[control_plane], 1),
+        }]},
+    })
+    .to_string()
+}
+
+fn http_options(http2: bool) -> Value {
+    let protocol = if http2 {
+        json!({"http2ProtocolOptions": {}})
+    } else {
+        json!({"httpProtocolOptions": {}})
+    };
+    json!({"envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {
+        "@type": "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions",
+        "commonHttpProtocolOptions": {"idleTimeout": "5s"},
+        "explicitHttpConfig": protocol,
+    }})
+}
+
+fn assignment(cluster: &str, ports: &[u16], weight: u64) -> Value {
+    let endpoint = |port: &u16| {
+        json!({
+            "endpoint": {"address": {"socketAddress": {"address": "127.0.0.1", "portValue": port}}},
+            "loadBalancingWeight": weight,
+        })
+    };
+    let endpoints: Vec<Value> = ports.iter().map(endpoint).collect();
+    json!({"clusterName": cluster, "endpoints": [{"lbEndpoints": endpoints}]})
+}
+
+/// The resources of one generation.
+pub struct Generation {
+    pub clusters: Vec<Value>,
+    pub endpoints: Vec<Value>,
+    pub listeners: Vec<Value>,
+    pub routes: Vec<Value>,
+}
+
+/// What the proxy gets in generation `number`.
+pub fn generation(
+    number: u64,
+    ports: &Ports,
+    upstreams: &Upstreams,
+    certificates: &Certificates,
+) -> Generation {
+    let eds = |name: &str, http2: bool| {
+        json!({
+            "name": name,
+            "type": "EDS",
+            "connectTimeout": "2s",
+            "edsClusterConfig": {"edsConfig": {"ads": {}, "resourceApiVersion": "V3"}},
+            "typedExtensionProtocolOptions": http_options(http2),
+        })
+    };
+    let mut mutual = eds("mutual", false);
+    mutual["transportSocket"] = certificates.client();
+    let mut clusters = vec![
+        eds("http", false),
+        eds("http2", true),
+        eds("tcp", false),
+        mutual,
+    ];
+    let mut endpoints = vec![
+        // The order and the weight change, now and then there is only one.
+        assignment(
+            "http",
+            &upstreams.http[..1 + (number % 3).min(1) as usize],
+            1 + number % 5,
+        ),
+        assignment("http2", &upstreams.http, 1 + number % 4),
+        assignment("tcp", &[upstreams.tcp], 1),
+        assignment("mutual", &[ports.mutual[1]], 1),
+    ];
+    // Clusters that nobody asks anything, some of them new each time.
+    for extra in number..number + 5 {
+        let name = format!("extra-{extra}");
+        clusters.push(eds(&name, extra % 2 == 0));
+        endpoints.push(assignment(&name, &upstreams.http, 1));
+    }
+    let mut listeners = vec![
+        listener("http", ports.http, vec![http_filter()], None),
+        listener("tcp", ports.tcp, vec![tcp_filter()], None),
+        listener(
+            "tls",
+            ports.tls,
+            vec![http_filter()],
+            Some(certificates.server(false)),
+        ),
+        listener("outer", ports.mutual[0], vec![mutual_filter()], None),
+        listener(
+            "inner",
+            ports.mutual[1],
+            vec![http_filter()],
+            Some(certificates.server(true)),
+        ),
+    ];
+    let extra = ports.extra[(number % 3) as usize];
+    let mut changing = listener("extra", extra, vec![http_filter()], None);
+    changing["name"] = format!("extra-{}", number % 3).into();
+    changing["perConnectionBufferLimitBytes"] = (32_768 + number % 100).into();
+    listeners.push(changing);
+    Generation {
+        clusters,
+        endpoints,
+        listeners,
+        routes: vec![routes(number)],
+    }
+}
+
+fn listener(name: &str, port: u16, filters: Vec<Value>, tls: Option<Value>) -> Value {
+    let mut chain = json!({"filters": filters});
+    if let Some(tls) = tls {
+        chain["transportSocket"] = tls;
+    }
+    json!({
+        "name": name,
+        "address": {"socketAddress": {"address": "127.0.0.1", "portValue": port}},
+        "filterChains": [chain],
+    })
+}
+
+fn manager(routes: &str, value: Value) -> Value {
+    json!({"name": "envoy.filters.network.http_connection_manager", "typedConfig": {
+        "@type": "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
+        "statPrefix": "soak",
+        routes: value,
+        "upgradeConfigs": [{"upgradeType": "websocket"}],
+        "httpFilters": [{"name": "envoy.filters.http.router", "typedConfig": {
+            "@type": "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router",
+        }}],
+    }})
+}
+
+fn http_filter() -> Value {
+    let source = json!({"routeConfigName": "routes", "configSource": {"ads": {}, "resourceApiVersion": "V3"}});
+    manager("rds", source)
+}
+
+fn mutual_filter() -> Value {
+    let route = json!({"match": {"prefix": "/"}, "route": {"cluster": "mutual"}});
+    let host = json!({"name": "all", "domains": ["*"], "routes": [route]});
+    manager(
+        "routeConfig",
+        json!({"name": "mutual", "virtualHosts": [host]}),
+    )
+}
+
+fn tcp_filter() -> Value {
+    json!({"name": "envoy.filters.network.tcp_proxy", "typedConfig": {
+        "@type": "type.googleapis.com/envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy",
+        "statPrefix": "tcp",
+        "cluster": "tcp",
+    }})
+}
+
+fn routes(number: u64) -> Value {
+    let mut routes: Vec<Value> = (0..50)
+        .map(|at| {
+            json!({
+                "match": {"path": format!("/path-{}", (at + number) % 97)},
+                "route": {"cluster": format!("extra-{}", number + at % 5)},
+            })
+        })
+        .collect();
+    let kind = json!([{"name": "content-type", "stringMatch": {"prefix": "application/grpc"}}]);
+    routes.push(json!({
+        "match": {"prefix": "/", "headers": kind},
+        "route": {"cluster": "http2", "timeout": "20s"},
+    }));
+    routes.push(json!({
+        "match": {"prefix": "/"},
+        "route": {"cluster": "http", "timeout": "20s"},
+        "requestHeadersToAdd": [{"header": {"key": "x-generation", "value": number.to_string()}}],
+    }));
+    let host = json!({"name": "all", "domains": ["*"], "routes": routes});
+    json!({"name": "routes", "virtualHosts": [host]})
+}
