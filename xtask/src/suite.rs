@@ -96,14 +96,16 @@ fn tests() -> anyhow::Result<()> {
     shell::run(cargo.args(["test", "--quiet", "--workspace"]))
 }
 
-/// Tests that need root and network namespaces are marked as ignored for `cargo test`.
+/// Tests that need root and network namespaces are marked as ignored for `cargo test`. The whole
+/// workspace is named, as for the other tests, so that nothing is built for these alone.
 fn sandbox_tests() -> anyhow::Result<()> {
     crate::build::release()?;
     let arguments = [
         "test",
         "--quiet",
-        "--package",
-        "ferromesh-sandbox",
+        "--workspace",
+        "--test",
+        "network_namespace",
         "--",
         "--ignored",
     ];
