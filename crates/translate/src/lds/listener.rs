@@ -6,9 +6,9 @@ use ferromesh_proto::envoy::config::listener::v3::{
 };
 use prost::Message;
 
-use super::listener_filter;
+use super::{distinct, listener_filter};
 use crate::tls::alpn;
-use crate::value::{address, flag, number};
+use crate::value::{address, flag, number, pipe};
 use crate::{Resource, names};
 
 /// Connections taken per wake-up, so that workers share them evenly.
@@ -25,11 +25,14 @@ pub(super) fn redirected(bind: &str, port: u16) -> Listener {
     }
 }
 
-/// A listener that binds.
+/// A listener that binds, to an address or to a Unix socket (`unix:///path`).
 pub(super) fn bound(name: String, bind: &str, port: u16, direction: TrafficDirection) -> Listener {
     Listener {
         name,
-        address: Some(address(bind, port)),
+        address: Some(match bind.strip_prefix("unix://") {
+            Some(path) => pipe(path),
+            None => address(bind, port),
+        }),
         max_connections_to_accept_per_socket_event: number(ACCEPT_AT_ONCE),
         traffic_direction: direction as i32,
         ..Default::default()
@@ -90,12 +93,14 @@ pub(super) fn needs_http_inspection(condition: &FilterChainMatch) -> bool {
     condition.transport_protocol == "raw_buffer" && !condition.application_protocols.is_empty()
 }
 
-/// Puts the chains in: a chain for all connections is the default, unless it is the only one.
+/// Puts the chains in, each connection to the first that asks for it: a chain for all connections is
+/// the default, unless it is the only one.
 pub(super) fn set_chains(
     listener: &mut Listener,
     mut chains: Vec<FilterChain>,
     rest: Option<FilterChain>,
 ) {
+    distinct::keep_first(&mut chains);
     match rest {
         Some(rest) if chains.is_empty() => chains.push(rest),
         rest => listener.default_filter_chain = rest,

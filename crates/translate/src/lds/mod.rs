@@ -5,6 +5,7 @@
 //! different reasons and are shared by different proxies.
 
 pub(crate) mod destinations;
+mod distinct;
 mod gateway;
 mod http_manager;
 mod inbound;
