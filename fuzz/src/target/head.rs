@@ -46,7 +46,7 @@ fn outcome<T>(
     match parse(buffer) {
         Ok(None) => Outcome::Incomplete,
         Err(error) => {
-            assert!((400..=431).contains(&error.status()), "{error}");
+            assert!((400..=501).contains(&error.status()), "{error}");
             Outcome::Refused
         }
         Ok(Some(head)) => {

@@ -42,10 +42,13 @@ pub(crate) fn policy(
             .per_try_timeout
             .filter(|limit| !limit.is_zero())
             .map(|limit| duration(*limit)),
-        retry_back_off: written.backoff.map(|base| RetryBackOff {
-            base_interval: Some(duration(*base)),
-            ..Default::default()
-        }),
+        // Zero is no time that a proxy could wait; its own default is.
+        retry_back_off: (written.backoff)
+            .filter(|base| !base.is_zero())
+            .map(|base| RetryBackOff {
+                base_interval: Some(duration(*base)),
+                ..Default::default()
+            }),
         ..default_policy(sticky)
     };
     if !written.retry_on.is_empty() {

@@ -72,6 +72,10 @@ fn consistent_hash(findings: &mut Findings<'_>, value: &ConsistentHashLb) {
         _ => findings.at_most_one(&HASH_KEYS),
     }
     findings.at_most_one(&["ringHash", "maglev"]);
+    ring_size(findings, value.minimum_ring_size);
+    findings.some("ringHash", value.ring_hash.as_ref(), |findings, ring| {
+        ring_size(findings, ring.minimum_ring_size);
+    });
     findings.min_length("httpHeaderName", 1);
     findings.min_length("httpQueryParameterName", 1);
     findings.some(
@@ -92,6 +96,16 @@ fn consistent_hash(findings: &mut Findings<'_>, value: &ConsistentHashLb) {
             );
         }
     });
+}
+
+/// Proxies take no larger ring.
+const LARGEST_RING: u64 = 8 << 20;
+
+fn ring_size(findings: &mut Findings<'_>, size: Option<u64>) {
+    if size.is_some_and(|size| size > LARGEST_RING) {
+        let message = format!("Invalid value: must be at most {LARGEST_RING}");
+        findings.error_at("minimumRingSize", message);
+    }
 }
 
 fn is_prime(number: u64) -> bool {

@@ -1,6 +1,6 @@
 //! Settings of filters on routes, virtual hosts and route tables (`typed_per_filter_config`).
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use ferromesh_proto::envoy::config::route::v3 as route;
@@ -21,6 +21,8 @@ pub(in crate::xds) fn compile(
     cors: Option<route::CorsPolicy>,
 ) -> Result<FilterSettings, Refusal> {
     let mut list = Vec::new();
+    // In a fixed order, so that the same settings are always refused for the same one of them.
+    let settings: BTreeMap<String, Any> = settings.into_iter().collect();
     for (name, config) in settings {
         let field = format!("typed_per_filter_config[{name}]");
         if let Some(filter) = one(&config).at(&field)? {
