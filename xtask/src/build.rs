@@ -1,6 +1,7 @@
 //! Building the product's programs.
 
 use std::path::PathBuf;
+use std::sync::OnceLock;
 
 use anyhow::Context;
 
@@ -14,8 +15,14 @@ const PRODUCT: [&str; 4] = [
     "ferromesh-apps",
 ];
 
+/// The folder of the optimised programs, once they are built: steps of one run share them.
+static RELEASE: OnceLock<PathBuf> = OnceLock::new();
+
 /// Builds the optimised programs and returns their folder.
 pub fn release() -> anyhow::Result<PathBuf> {
+    if let Some(folder) = RELEASE.get() {
+        return Ok(folder.clone());
+    }
     println!("building meshd, meshproxy, meshctl and the sample applications (release)");
     let mut cargo = shell::cargo();
     cargo.args(["build", "--release", "--quiet"]);
@@ -24,14 +31,18 @@ pub fn release() -> anyhow::Result<PathBuf> {
     }
     shell::run(&mut cargo)?;
     let folder = shell::target().join("release");
-    folder
+    let folder = folder
         .canonicalize()
-        .with_context(|| format!("no folder {}", folder.display()))
+        .with_context(|| format!("no folder {}", folder.display()))?;
+    Ok(RELEASE.get_or_init(|| folder).clone())
 }
 
 /// Builds the proxy as `cargo build` makes it, and returns its path: for checks of what it does, not
-/// of how fast.
+/// of how fast. Where this process has built the optimised programs already, those serve.
 pub fn meshproxy() -> anyhow::Result<PathBuf> {
+    if let Some(folder) = RELEASE.get() {
+        return Ok(folder.join("meshproxy"));
+    }
     let mut cargo = shell::cargo();
     shell::run(cargo.args(["build", "--quiet", "--package", "ferromesh-meshproxy"]))?;
     Ok(shell::target().join("debug/meshproxy"))

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use anyhow::bail;
 
-use crate::{conformance, demo, fuzz, layers, setup, shell, size};
+use crate::{conformance, demo, fuzz, layers, scenarios, setup, shell, size};
 
 /// Settings of `cargo xtask test`.
 #[derive(clap::Args)]
@@ -25,8 +25,12 @@ const STEPS: &[Step] = &[
     ("layers", layers::run),
     ("size", size::run),
     ("tests", tests),
+    ("programs", || crate::build::release().map(drop)),
     ("conformance", || {
         conformance::run(&conformance::Settings::default())
+    }),
+    ("scenarios", || {
+        scenarios::run(&scenarios::Settings::simulated())
     }),
     ("fuzz", || fuzz::run(&fuzz::Settings::check())),
     ("sandbox tests", sandbox_tests),
@@ -99,7 +103,6 @@ fn tests() -> anyhow::Result<()> {
 /// Tests that need root and network namespaces are marked as ignored for `cargo test`. The whole
 /// workspace is named, as for the other tests, so that nothing is built for these alone.
 fn sandbox_tests() -> anyhow::Result<()> {
-    crate::build::release()?;
     let arguments = [
         "test",
         "--quiet",

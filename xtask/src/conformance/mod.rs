@@ -43,7 +43,7 @@ was seen and the access logs of headers and local-replies.";
 #[derive(clap::Args, Default)]
 #[command(after_help = EXAMPLES)]
 pub struct Settings {
-    /// The sets to run; all when none is named.
+    /// The sets to run; when none is named, all but h2spec.
     sets: Vec<String>,
     /// Only rows whose name contains this (headers, local-replies).
     #[arg(long, default_value = "")]
@@ -93,6 +93,10 @@ const TABLES: &[(&str, Rows)] = &[
     ("local-replies", local_replies::rows),
 ];
 
+/// Sets that only run when they are named: h2spec takes four minutes with Envoy beside, and one of
+/// its 435 tests has been seen to fail now and then for a reason that is not found yet.
+const ON_DEMAND: &[&str] = &["h2spec"];
+
 /// Differences that are shown of a failing case.
 const SHOWN: usize = 8;
 
@@ -106,7 +110,11 @@ pub fn run(settings: &Settings) -> anyhow::Result<()> {
         }
     }
     let unwanted = |name: &str| {
-        !settings.sets.is_empty() && !settings.sets.iter().any(|wanted| wanted == name)
+        if settings.sets.is_empty() {
+            ON_DEMAND.contains(&name)
+        } else {
+            !settings.sets.iter().any(|wanted| wanted == name)
+        }
     };
     let recordings = settings
         .data

@@ -45,6 +45,18 @@ pub struct Settings {
     explain: bool,
 }
 
+impl Settings {
+    /// All scenarios in the simulation, which needs nothing of the machine.
+    pub fn simulated() -> Self {
+        Self {
+            filter: String::new(),
+            data_planes: vec!["simulate".to_owned()],
+            programs: None,
+            explain: false,
+        }
+    }
+}
+
 /// What one data plane showed of one scenario.
 struct Verdict {
     /// What is wrong; `None` if it was not asked.
