@@ -18,11 +18,6 @@ use std::process::ExitCode;
 use clap::Parser as _;
 use command_line::{Command, CommandLine};
 
-/// The workers allocate and free small pieces of like sizes all the time, on one thread each: this
-/// allocator does so in a third of the instructions that libc's takes.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 fn main() -> ExitCode {
     let command_line = CommandLine::parse();
     match run(command_line) {
