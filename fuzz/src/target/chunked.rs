@@ -103,6 +103,10 @@ fn simple(bytes: &[u8]) -> Option<Simple> {
             None => (line.as_str(), None),
         };
         plain &= extension.is_none() && size.len() <= 15;
+        // The integer parser of the standard library takes a sign, which chunk sizes do not have.
+        if size.starts_with('+') {
+            return None;
+        }
         let size = usize::from_str_radix(size, 16).ok()?;
         if size == 0 {
             break;
