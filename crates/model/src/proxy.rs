@@ -89,6 +89,15 @@ impl IpFamily {
     pub fn has_v6(self) -> bool {
         self != Self::V4
     }
+
+    /// Whether the proxy can reach this address.
+    pub fn reaches(self, address: IpAddr) -> bool {
+        if address.is_ipv4() {
+            self.has_v4()
+        } else {
+            self.has_v6()
+        }
+    }
 }
 
 /// The four parts of a node id, `type~ip~pod.namespace~namespace.svc.domain`.

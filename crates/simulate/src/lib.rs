@@ -16,6 +16,7 @@ mod headers;
 mod listener;
 mod mesh;
 mod plane;
+pub mod recording;
 mod resources;
 mod route;
 mod walk;

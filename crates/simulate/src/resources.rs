@@ -15,7 +15,7 @@ use ferromesh_proto::{any, json};
 use ferromesh_translate::{self as translate, Resource};
 use ferromesh_types::Str;
 use prost::{Message, Name};
-use serde_json::Value;
+use serde_json::{Value, json as value};
 use thiserror::Error;
 
 /// Resources that cannot be read.
@@ -89,6 +89,16 @@ impl Resources {
         })
     }
 
+    /// The JSON form that [`Self::from_json`] reads.
+    pub fn to_json(&self) -> Result<Value, ResourceError> {
+        Ok(value!({
+            "clusters": values(&self.clusters, "clusters")?,
+            "endpoints": values(&self.endpoints, "endpoints")?,
+            "listeners": values(&self.listeners, "listeners")?,
+            "routes": values(&self.routes, "routes")?,
+        }))
+    }
+
     /// Reads the JSON form: lists `clusters`, `endpoints`, `listeners` and `routes`.
     pub fn from_json(state: &Value) -> Result<Self, ResourceError> {
         Ok(Self {
@@ -119,6 +129,15 @@ where
         json::message_from_json(item).map_err(|source| ResourceError::Json { kind, source })
     })
     .collect()
+}
+
+fn values<M>(messages: &[M], kind: &'static str) -> Result<Value, ResourceError>
+where
+    M: Message + Name,
+{
+    let failed = |source| ResourceError::Json { kind, source };
+    let each = |message| json::message_to_json(message).map_err(failed);
+    messages.iter().map(each).collect()
 }
 
 /// The name under which a cluster asks for its endpoints, if it does.

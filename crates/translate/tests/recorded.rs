@@ -5,9 +5,9 @@
 
 mod mesh;
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use ferromesh_simulate::recording::{RecordedCase, Recording, keyed};
 use serde_json::{Map, Value};
 
 /// Cases whose objects this version gives their whole effect.
@@ -83,66 +83,35 @@ const EXPLAINED: &[(&str, &str)] = &[
     ),
 ];
 
-fn recordings() -> Option<PathBuf> {
+fn recordings() -> Option<Recording> {
     let root = match std::env::var_os("FERROMESH_CONFORMANCE") {
         Some(folder) => PathBuf::from(folder),
         None => Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/conformance"),
     };
     let folder = root.join("xds");
-    folder.is_dir().then_some(folder)
-}
-
-fn read(path: &Path) -> String {
-    std::fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
-}
-
-fn read_json(path: &Path) -> Value {
-    serde_json::from_str(&read(path)).expect("recordings are JSON")
+    folder
+        .is_dir()
+        .then(|| Recording::open(&folder).expect("recordings are readable"))
 }
 
 /// What the proxy gets from us.
-fn ours(folder: &Path, case: Option<&Path>, proxy: &str, patch: &Value) -> Value {
-    let base = folder.join("base");
-    let kube = mesh::ready(&read(&base.join("kube.yaml")));
-    let mut objects = mesh::objects(&kube, "kube.yaml");
-    let mut mesh_text = read(&base.join("mesh.yaml"));
-    if let Some(case) = case {
-        let config = case.join("config.yaml");
-        if config.is_file() {
-            objects.extend(mesh::objects(&read(&config), "config.yaml"));
-        }
-        let over = case.join("mesh.yaml");
-        if over.is_file() {
-            mesh_text.push_str(&read(&over));
-        }
-    }
-    objects.extend(mesh::mesh_config(&mesh_text));
-    let snapshot = mesh::snapshot(&objects);
-    let mut node = read_json(&base.join("nodes.json"))[proxy].clone();
-    merge(&mut node, patch);
-    let view = snapshot.view_of(&mesh::proxy(&node));
+fn ours(recording: &Recording, case: Option<&RecordedCase>, proxy: &str) -> Value {
+    let input = recording.mesh(case).expect("recordings are readable");
+    assert!(input.problems().is_empty(), "{:?}", input.problems());
+    let snapshot = input.snapshot();
+    let view = snapshot.view_of(&mesh::proxy(&recording.node(case, proxy)));
     mesh::capture(&snapshot, &view).json()
-}
-
-fn merge(into: &mut Value, patch: &Value) {
-    match (into, patch) {
-        (Value::Object(into), Value::Object(patch)) => {
-            for (key, value) in patch {
-                merge(into.entry(key.clone()).or_insert(Value::Null), value);
-            }
-        }
-        (_, Value::Null) => {}
-        (into, patch) => *into = patch.clone(),
-    }
 }
 
 #[test]
 fn the_base_environment_gives_what_istio_gives_a_stock_envoy() {
-    let Some(folder) = recordings() else { return };
+    let Some(recording) = recordings() else {
+        return;
+    };
     let mut differences = Vec::new();
-    for proxy in ["webapp", "catalog", "ingress", "egress"] {
-        let recorded = read_json(&folder.join(format!("base/{proxy}-stock.json")));
-        let ours = ours(&folder, None, proxy, &Value::Null);
+    for proxy in recording.proxies() {
+        let recorded = recording.base(proxy, true).expect("a readable recording");
+        let ours = ours(&recording, None, proxy);
         compare(proxy, ours, recorded, &mut differences);
     }
     assert!(differences.is_empty(), "{}", differences.join("\n"));
@@ -150,78 +119,25 @@ fn the_base_environment_gives_what_istio_gives_a_stock_envoy() {
 
 #[test]
 fn the_supported_cases_give_what_istio_gives() {
-    let Some(folder) = recordings() else { return };
+    let Some(recording) = recordings() else {
+        return;
+    };
     let only = std::env::var("FERROMESH_CASE").ok();
     let mut differences = Vec::new();
-    for case in CASES {
-        if only.as_deref().is_some_and(|only| only != *case) {
+    for case in recording.cases().expect("recordings are readable") {
+        let unwanted = only.as_deref().is_some_and(|only| only != case.name);
+        if unwanted || !CASES.contains(&case.name.as_str()) {
             continue;
         }
-        let path = folder.join("cases").join(case);
-        let about = read_json(&path.join("case.json"));
-        for proxy in about["proxies"].as_array().into_iter().flatten() {
-            let proxy = proxy.as_str().expect("proxies are named");
-            let recorded = rebuild(&folder, &path, proxy);
-            let ours = ours(&folder, Some(&path), proxy, &about["nodePatch"][proxy]);
-            compare(&format!("{case} {proxy}"), ours, recorded, &mut differences);
+        for proxy in case.proxies() {
+            let recorded = recording.state(&case, proxy).expect("a readable recording");
+            let ours = ours(&recording, Some(&case), proxy);
+            let what = format!("{} {proxy}", case.name);
+            compare(&what, ours, recorded, &mut differences);
         }
     }
     differences.retain(|line| !EXPLAINED.iter().any(|(begin, _)| line.starts_with(begin)));
     assert!(differences.is_empty(), "{}", differences.join("\n"));
-}
-
-/// The whole state of a case: the base with the differences laid over it.
-fn rebuild(folder: &Path, case: &Path, proxy: &str) -> Value {
-    let mut state = read_json(&folder.join(format!("base/{proxy}.json")));
-    let path = case.join(format!("{proxy}.json"));
-    if !path.is_file() {
-        return state;
-    }
-    let difference = read_json(&path);
-    for (kind, key) in [
-        ("clusters", "name"),
-        ("endpoints", "clusterName"),
-        ("listeners", "name"),
-        ("routes", "name"),
-    ] {
-        let changed = &difference[kind];
-        let mut by_name: BTreeMap<String, Value> = keyed(&state[kind], key);
-        for name in changed["removed"].as_array().into_iter().flatten() {
-            by_name.remove(name.as_str().unwrap_or_default());
-        }
-        by_name.extend(keyed(&changed["changed"], key));
-        state[kind] = by_name.into_values().collect();
-    }
-    if let Some(names) = state["names"].as_object_mut() {
-        for name in difference["names"]["removed"]
-            .as_array()
-            .into_iter()
-            .flatten()
-        {
-            names.remove(name.as_str().unwrap_or_default());
-        }
-        for (name, value) in difference["names"]["changed"]
-            .as_object()
-            .into_iter()
-            .flatten()
-        {
-            names.insert(name.clone(), value.clone());
-        }
-    }
-    state
-}
-
-fn keyed(list: &Value, key: &str) -> BTreeMap<String, Value> {
-    list.as_array()
-        .into_iter()
-        .flatten()
-        .map(|item| {
-            (
-                item[key].as_str().unwrap_or_default().to_owned(),
-                item.clone(),
-            )
-        })
-        .collect()
 }
 
 fn compare(what: &str, ours: Value, recorded: Value, differences: &mut Vec<String>) {

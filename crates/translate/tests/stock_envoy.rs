@@ -9,6 +9,7 @@ mod mesh;
 use std::path::Path;
 use std::process::Command;
 
+use ferromesh_simulate::recording::Recording;
 use serde_json::{Value, json};
 
 #[test]
@@ -40,32 +41,17 @@ fn a_stock_envoy_accepts_the_recorded_inputs() {
     ) else {
         return;
     };
-    let xds = Path::new(&recordings).join("xds");
-    let read = |path: &Path| std::fs::read_to_string(path).expect("a recorded file");
-    let kube = mesh::ready(&read(&xds.join("base/kube.yaml")));
-    let nodes: Value =
-        serde_json::from_str(&read(&xds.join("base/nodes.json"))).expect("nodes by name");
+    let recording = Recording::open(&Path::new(&recordings).join("xds"));
+    let recording = recording.expect("recordings are readable");
     let scratch = tempfile::tempdir().expect("a folder for bootstraps");
-    for case in std::fs::read_dir(xds.join("cases")).expect("the recorded cases") {
-        let config = case.expect("a readable folder").path().join("config.yaml");
-        if !config.is_file() {
-            continue;
-        }
-        let mut objects = mesh::objects(&kube, "kube.yaml");
-        objects.extend(mesh::readable_objects(&read(&config), "config.yaml"));
-        let log = "accessLogFile: /dev/stdout\naccessLogEncoding: JSON\n";
-        objects.extend(mesh::mesh_config(
-            &(read(&xds.join("base/mesh.yaml")) + log),
-        ));
-        let snapshot = mesh::snapshot(&objects);
+    for case in recording.cases().expect("recordings are readable") {
+        let input = recording.mesh(Some(&case)).expect("a readable recording");
+        let snapshot = input.snapshot();
         for name in ["webapp", "catalog", "ingress"] {
-            let view = snapshot.view_of(&mesh::proxy(&nodes[name]));
+            let view = snapshot.view_of(&mesh::proxy(&recording.node(None, name)));
             let state = mesh::capture(&snapshot, &view).json();
-            let what = format!(
-                "{}-{name}",
-                config.parent().map(Path::display).expect("a case")
-            );
-            validate(&envoy, scratch.path(), &what.replace('/', "_"), &state);
+            let what = format!("{}-{name}", case.name);
+            validate(&envoy, scratch.path(), &what, &state);
         }
     }
 }

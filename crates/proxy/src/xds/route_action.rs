@@ -72,6 +72,8 @@ fn redirect(action: pb::RedirectAction) -> Result<Redirect, Refusal> {
     };
     let path = match action.path_rewrite_specifier {
         None => None,
+        // Control planes write an empty path for none; the path stays then.
+        Some(PathRewriteSpecifier::PathRedirect(path)) if path.is_empty() => None,
         Some(PathRewriteSpecifier::PathRedirect(path)) => Some(RedirectPath::Whole(path.into())),
         Some(PathRewriteSpecifier::PrefixRewrite(prefix)) => {
             Some(RedirectPath::Rewrite(PathRewrite::Prefix(prefix.into())))

@@ -153,12 +153,7 @@ impl Maker<'_> {
     }
 
     fn reaches(&self, ip: IpAddr) -> bool {
-        let family = self.outbound().ip_family;
-        if ip.is_ipv4() {
-            family.has_v4()
-        } else {
-            family.has_v6()
-        }
+        self.outbound().ip_family.reaches(ip)
     }
 
     /// One listener per member of a headless service; the proxy itself is not among them.

@@ -32,10 +32,12 @@ pub(super) fn of_service<'a>(
         domains.extend(members);
     }
     let addresses = service.addresses_for(view.outbound.settings.dns_capture);
+    let family = view.outbound.ip_family;
     domains.extend(
         addresses
             .iter()
             .filter(|net| net.prefix_len() == net.max_prefix_len())
+            .filter(|net| family.reaches(net.addr()))
             .map(|net| Cow::Owned(address(net.addr()))),
     );
     domains

@@ -29,33 +29,6 @@ pub(crate) fn objects(text: &str, file: &str) -> Vec<Arc<Object>> {
         .collect()
 }
 
-/// The objects of a YAML text that this version reads; others are left out.
-pub(crate) fn readable_objects(text: &str, file: &str) -> Vec<Arc<Object>> {
-    parse_documents(text, file)
-        .into_iter()
-        .flatten()
-        .map(Arc::new)
-        .collect()
-}
-
-/// Gives the pods of a recording the readiness that they had: the file leaves out all of their
-/// status but the address.
-pub(crate) fn ready(text: &str) -> String {
-    const READY: &str =
-        "\n  phase: Running\n  conditions: [{type: Ready, status: 'True'}]\n  podIP:";
-    text.replace("\n  podIP:", READY)
-}
-
-/// The ConfigMap that holds a mesh configuration.
-pub(crate) fn mesh_config(text: &str) -> Vec<Arc<Object>> {
-    let indented: String = text.lines().map(|line| format!("    {line}\n")).collect();
-    let map = format!(
-        "apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: istio, namespace: istio-system}}\n\
-         data:\n  mesh: |\n{indented}"
-    );
-    objects(&map, "mesh.yaml")
-}
-
 /// The mesh of these objects.
 pub(crate) fn snapshot(objects: &[Arc<Object>]) -> Arc<Snapshot> {
     let mut builder = SnapshotBuilder::new(MeshSettings::default());
