@@ -5,6 +5,7 @@
 //! `envoy` send them through a sandbox. A scenario that one data plane cannot show names the others.
 
 mod answer;
+mod console;
 mod file;
 mod sandboxed;
 mod simulated;
@@ -118,7 +119,7 @@ fn in_sandbox(
         Some(folder) => folder.clone(),
         None => build::release()?,
     };
-    let sandbox = Sandbox::up(&programs, environment, plane, envoy.as_deref())?;
+    let mut sandbox = Sandbox::up(&programs, environment, plane, envoy.as_deref())?;
     let mut verdicts = Vec::new();
     for scenario in scenarios {
         let verdict = shown(plane, scenario, || {

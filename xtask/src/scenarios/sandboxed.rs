@@ -12,6 +12,7 @@ use serde_json::Value;
 
 use super::NAMESPACE;
 use super::answer::{Answer, judge};
+use super::console::Console;
 use super::file::{Ask, Scenario};
 use crate::shell;
 
@@ -24,11 +25,30 @@ const SETTLING: Duration = Duration::from_secs(2);
 /// What parts the answers of one program run.
 const SEPARATOR: &str = "\u{1e}";
 
+/// A change that no scenario is about: with it every scenario is a new generation, also where its
+/// objects are those before.
+const MARKER: &str = "---
+apiVersion: networking.istio.io/v1
+kind: ServiceEntry
+metadata: {name: marker, namespace: west}
+spec:
+  hosts: [scenario-NUMBER.invalid]
+  exportTo: ['.']
+  resolution: NONE
+  ports:
+  - {number: 81, name: tcp, protocol: TCP}
+";
+
 /// A sandbox that is up.
 pub struct Sandbox {
     meshctl: PathBuf,
     config: PathBuf,
     gateway: String,
+    applied: u32,
+    /// In the client's pod.
+    client: Option<Console>,
+    /// In the control plane's.
+    control: Option<Console>,
 }
 
 impl Sandbox {
@@ -48,6 +68,9 @@ impl Sandbox {
             meshctl: programs.join("meshctl"),
             config,
             gateway: String::new(),
+            applied: 0,
+            client: None,
+            control: None,
         };
         // One of this name that an interrupted run left is in the way.
         let _ = shell::capture(&mut sandbox.command("down"));
@@ -59,11 +82,14 @@ impl Sandbox {
         }
         shell::run(up.stdin(Stdio::null()))?;
         sandbox.gateway = sandbox.find_gateway()?;
+        sandbox.client = Some(sandbox.console(&format!("{NAMESPACE}/deploy/client"))?);
+        sandbox.control = Some(sandbox.console("istio-system/deploy/istiod")?);
         Ok(sandbox)
     }
 
     /// Takes it down.
-    pub fn down(&self) -> anyhow::Result<()> {
+    pub fn down(mut self) -> anyhow::Result<()> {
+        drop((self.client.take(), self.control.take()));
         shell::output(&mut self.command("down")).map(drop)
     }
 
@@ -73,10 +99,8 @@ impl Sandbox {
         command
     }
 
-    fn exec(&self, target: &str, words: &[String]) -> anyhow::Result<String> {
-        let mut command = self.command("exec");
-        let output = shell::capture(command.args([target, "--"]).args(words))?;
-        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+    fn console(&self, pod: &str) -> anyhow::Result<Console> {
+        Console::open(self.command("exec").arg(pod))
     }
 
     fn find_gateway(&self) -> anyhow::Result<String> {
@@ -88,27 +112,30 @@ impl Sandbox {
         Ok(address.context("the gateway has no address")?.to_owned())
     }
 
-    fn push_status(&self) -> anyhow::Result<Value> {
-        let url = "http://127.0.0.1:8080/debug/push_status";
-        let words = ["curl", "-sf", url].map(str::to_owned);
-        let text = self.exec("istio-system/deploy/istiod", &words)?;
-        serde_json::from_str(&text).context("the control plane does not say how far it is")
+    /// A debug page of the control plane.
+    fn page(&mut self, name: &str) -> anyhow::Result<Value> {
+        let control = self.control.as_mut().context("the sandbox is down")?;
+        let url = format!("http://127.0.0.1:8080/debug/{name}");
+        let text = control.run(&["curl", "-sf", &url])?;
+        serde_json::from_str(&text).with_context(|| format!("the control plane has no page {name}"))
     }
 
     /// Puts the objects in force and waits until every proxy has acknowledged them.
-    fn apply(&self, objects: &str) -> anyhow::Result<()> {
-        let before = self.push_status()?["generation"].as_u64().unwrap_or(0);
+    fn apply(&mut self, objects: &str) -> anyhow::Result<()> {
+        let before = self.page("push_status")?["generation"].as_u64();
+        self.applied += 1;
+        let marker = MARKER.replace("NUMBER", &self.applied.to_string());
         // A rename, so that nobody reads half of a file.
         let staged = self.config.join(".scenario");
-        fs::write(&staged, objects)?;
+        fs::write(&staged, format!("{objects}\n{marker}"))?;
         fs::rename(staged, self.config.join("scenario.yaml"))?;
         let began = Instant::now();
         loop {
-            let status = self.push_status()?;
+            let status = self.page("push_status")?;
             if status["rejected"].as_u64() != Some(0) {
-                bail!("a proxy rejected the config: {status}");
+                bail!("rejected by {}", self.rejections()?.join("; by "));
             }
-            let newer = status["generation"].as_u64().unwrap_or(0) > before;
+            let newer = status["generation"].as_u64() > before;
             if newer && status["synced"] == status["proxies"] {
                 return Ok(());
             }
@@ -118,8 +145,24 @@ impl Sandbox {
         }
     }
 
+    /// What proxies say about config that they do not take.
+    fn rejections(&mut self) -> anyhow::Result<Vec<String>> {
+        let proxies = self.page("syncz")?;
+        let mut found = Vec::new();
+        for proxy in proxies.as_array().into_iter().flatten() {
+            for kind in proxy["types"].as_array().into_iter().flatten() {
+                if let Some(error) = kind["error"].as_str() {
+                    let name = proxy["proxy"].as_str().unwrap_or_default();
+                    let kind = kind["type"].as_str().unwrap_or_default();
+                    found.push(format!("{name} ({kind}): {error}"));
+                }
+            }
+        }
+        Ok(found)
+    }
+
     /// Runs a scenario: what is wrong, per request.
-    pub fn run(&self, scenario: &Scenario) -> anyhow::Result<Vec<Vec<String>>> {
+    pub fn run(&mut self, scenario: &Scenario) -> anyhow::Result<Vec<Vec<String>>> {
         self.apply(&scenario.objects)?;
         let began = Instant::now();
         loop {
@@ -133,7 +176,7 @@ impl Sandbox {
         }
     }
 
-    fn ask(&self, ask: &Ask) -> anyhow::Result<Vec<Answer>> {
+    fn ask(&mut self, ask: &Ask) -> anyhow::Result<Vec<Answer>> {
         let mut words: Vec<String> = ["curl", "-s", "-i", "--max-time", "10", "--path-as-is"]
             .map(str::to_owned)
             .to_vec();
@@ -156,7 +199,8 @@ impl Sandbox {
             let output = shell::capture(Command::new("curl").args(&words[1..]))?;
             String::from_utf8_lossy(&output.stdout).into_owned()
         } else {
-            self.exec(&format!("{NAMESPACE}/deploy/client"), &words)?
+            let client = self.client.as_mut().context("the sandbox is down")?;
+            client.run(&words)?
         };
         let answers: Vec<Answer> = text
             .split(SEPARATOR)

@@ -51,6 +51,12 @@ impl RequestBody {
         self.completed.is_some()
     }
 
+    /// A filter kept the request until `now`. What was complete before counts as complete since:
+    /// the time for the answer does not run while a filter waits.
+    pub(super) fn reached_router(&mut self, now: Instant) {
+        self.completed = self.completed.map(|_| now);
+    }
+
     /// Whether another try can send it from the beginning.
     pub(super) fn can_replay(&self) -> bool {
         self.whole

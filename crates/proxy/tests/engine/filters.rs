@@ -115,6 +115,23 @@ async fn a_delayed_request_goes_on_to_its_endpoint() {
     assert_eq!(body, "hello");
 }
 
+#[tokio::test]
+async fn the_time_for_the_answer_does_not_run_while_a_request_is_delayed() {
+    let endpoint = Endpoint::hello().await;
+    let setup = Setup {
+        filters: FAULT,
+        route: ", timeout: 0.4s",
+        around: ", typed_per_filter_config: {envoy.filters.http.fault: {\"@type\": \
+                 type.googleapis.com/envoy.extensions.filters.http.fault.v3.HTTPFault, delay: \
+                 {fixed_delay: 0.5s, percentage: {numerator: 100}}}}",
+        ..Setup::to(endpoint.address)
+    };
+    let fixture = setup.start().await;
+    let (head, body) = ask(&fixture, GET).await;
+    assert!(head.starts_with("HTTP/1.1 200 "), "{head}");
+    assert_eq!(body, "hello");
+}
+
 async fn with_cors(endpoint: &Endpoint) -> Fixture {
     let setup = Setup {
         filters: CORS,

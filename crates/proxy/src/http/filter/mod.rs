@@ -15,6 +15,7 @@ mod route_settings;
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::task::Poll;
+use std::time::Instant;
 
 use ferromesh_http::ResponseHead;
 
@@ -81,7 +82,7 @@ pub(super) async fn on_request(
             Step::Continue => {}
             Step::Reply(reply) => return Verdict::Reply(reply),
             Step::Suspend(waiting) => match wait(waiting, body, downstream).await {
-                Some(None) => {}
+                Some(None) => body.reached_router(Instant::now()),
                 Some(Some(reply)) => return Verdict::Reply(Box::new(reply)),
                 None => return Verdict::Gone,
             },
