@@ -174,6 +174,17 @@ impl Headers {
         }))
     }
 
+    /// Whether one of the values of a field is one that `matches` takes; `None` when it is missing.
+    pub fn any_value(&self, name: &str, matches: &mut dyn FnMut(&str) -> bool) -> Option<bool> {
+        let mut values = self
+            .entries
+            .iter()
+            .filter(|entry| self.is_named(entry, name))
+            .map(|entry| String::from_utf8_lossy(self.slice(entry.value)));
+        let first = values.next()?;
+        Some(matches(&first) || values.any(|value| matches(&value)))
+    }
+
     /// Whether the field is there.
     pub fn contains(&self, name: &str) -> bool {
         self.entries.iter().any(|entry| self.is_named(entry, name))

@@ -12,6 +12,7 @@ pub mod cluster;
 pub mod compiled;
 mod http;
 mod listener;
+pub mod metadata;
 mod network_filter;
 mod proxy;
 pub mod snapshot;

@@ -1,8 +1,11 @@
-//! Matching one request header, with Envoy's rules for missing and inverted headers.
+//! Matching one request header, with Envoy's rules for missing, repeated and inverted headers.
+//!
+//! Each line of a header that came more than once is a value of its own: one that matches is enough,
+//! and the inverse holds when none does.
 
 use ferromesh_types::Str;
 
-use crate::request::{RequestView, field};
+use crate::request::{RequestView, any_field};
 use crate::string_match::StringMatch;
 
 /// A condition on one header or pseudo header.
@@ -23,9 +26,9 @@ pub struct HeaderMatch {
 pub enum HeaderCondition {
     /// The header is there (true) or is not (false).
     Present(bool),
-    /// The joined value matches.
+    /// A value matches.
     Value(StringMatch),
-    /// The value is an integer in `start..end`.
+    /// A value is an integer in `start..end`.
     Range {
         /// First integer that matches.
         start: i64,
@@ -37,18 +40,18 @@ pub enum HeaderCondition {
 impl HeaderMatch {
     /// Whether `request` meets the condition.
     pub fn is_match(&self, request: &impl RequestView) -> bool {
-        let value = field(request, &self.name);
         if let HeaderCondition::Present(wanted) = self.condition {
-            let present = value.is_some() || self.missing_is_empty;
+            let found = any_field(request, &self.name, &mut |_| true);
+            let present = found.is_some() || self.missing_is_empty;
             return (present == wanted) != self.invert;
         }
-        let text = match &value {
-            Some(text) => text.as_ref(),
-            None if self.missing_is_empty => "",
+        let mut holds = |text: &str| self.condition.holds(text);
+        match any_field(request, &self.name, &mut holds) {
+            Some(holds) => holds != self.invert,
+            None if self.missing_is_empty => holds("") != self.invert,
             // Without a value nothing matches, not even the inverse.
-            None => return false,
-        };
-        self.condition.holds(text) != self.invert
+            None => false,
+        }
     }
 }
 
@@ -89,6 +92,27 @@ mod tests {
         assert!(!matcher(exact("1"), false, false).is_match(&without));
         assert!(!matcher(exact("1"), true, false).is_match(&without));
         assert!(matcher(exact("1"), true, true).is_match(&without));
+    }
+
+    #[test]
+    fn each_line_is_a_value_of_its_own_but_for_lists_that_proxies_add_to() {
+        let twice = |name: &str| {
+            let request = PlainRequest::new("h", "/").with_header(name, "1");
+            request.with_header(name, "2")
+        };
+        for (wanted, invert, expected) in [
+            ("1", false, true),
+            ("2", false, true),
+            ("1,2", false, false),
+            ("2", true, false),
+            ("3", true, true),
+        ] {
+            let matcher = matcher(exact(wanted), invert, false);
+            assert_eq!(matcher.is_match(&twice("x")), expected, "{wanted}");
+        }
+        let mut list = matcher(exact("1,2"), false, false);
+        list.name = "x-forwarded-for".into();
+        assert!(list.is_match(&twice("x-forwarded-for")));
     }
 
     #[test]

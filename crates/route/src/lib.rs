@@ -15,6 +15,7 @@ pub mod header_match;
 pub mod mirror;
 pub mod mutation;
 pub mod path_match;
+pub mod path_template;
 mod prefix_map;
 pub mod query_match;
 pub mod redirect;

@@ -14,6 +14,11 @@ pub trait RequestView {
     fn path(&self) -> &str;
     /// All values of a header joined with commas. `name` is lower case and no pseudo header.
     fn header(&self, name: &str) -> Option<Cow<'_, str>>;
+    /// Whether one of a header's values, each for itself, is one that `matches` takes; `None` when
+    /// there is no such header. `name` as for `header`.
+    fn any_value(&self, name: &str, matches: &mut dyn FnMut(&str) -> bool) -> Option<bool> {
+        self.header(name).map(|value| matches(&value))
+    }
     /// Whether the client presented a certificate.
     fn peer_presented_certificate(&self) -> bool {
         false
@@ -22,6 +27,33 @@ pub trait RequestView {
     fn peer_certificate_validated(&self) -> bool {
         false
     }
+}
+
+/// Headers whose values are one value, joined by commas, whoever added them: a rule for one of the
+/// addresses that passed a request on must not match by the order of lines.
+const JOINED: [&str; 9] = [
+    "x-forwarded-for",
+    "x-forwarded-client-cert",
+    "x-forwarded-host",
+    "x-forwarded-proto",
+    "via",
+    "user-agent",
+    "content-type",
+    "te",
+    "x-request-id",
+];
+
+/// Whether one of the values of a header or pseudo header is one that `matches` takes; `None` when
+/// it is missing.
+pub(crate) fn any_field(
+    request: &impl RequestView,
+    name: &str,
+    matches: &mut dyn FnMut(&str) -> bool,
+) -> Option<bool> {
+    if name == "host" || name.starts_with(':') || JOINED.contains(&name) {
+        return field(request, name).map(|value| matches(&value));
+    }
+    request.any_value(name, matches)
 }
 
 /// The value of a header or pseudo header (`:method`, `:authority`, `:path`, `:scheme`).
@@ -105,5 +137,11 @@ impl RequestView for PlainRequest {
             joined = Cow::Owned(format!("{joined},{value}"));
         }
         Some(joined)
+    }
+
+    fn any_value(&self, name: &str, matches: &mut dyn FnMut(&str) -> bool) -> Option<bool> {
+        let mut values = self.headers.iter().filter(|(key, _)| key == name);
+        let first = values.next()?;
+        Some(matches(&first.1) || values.any(|(_, value)| matches(value)))
     }
 }

@@ -197,13 +197,12 @@ impl Default for RetryPolicy {
 
 impl RetryPolicy {
     /// The wait before retry `attempt` (1 is the first retry): full jitter over an interval that
-    /// doubles, up to the maximum. `random` is uniform.
+    /// begins with the base and doubles, up to the maximum (which is what Envoy does; what it once
+    /// documented was one, three, seven times the base). `random` is uniform.
     pub fn back_off(&self, attempt: u32, random: u64) -> Duration {
-        let factor = 2_u32.saturating_pow(attempt.min(16));
-        let ceiling = self
-            .base_interval
-            .saturating_mul(factor.saturating_sub(1))
-            .min(self.max_interval);
+        let factor = 2_u32.saturating_pow(attempt.saturating_sub(1).min(16));
+        let ceiling = self.base_interval.saturating_mul(factor);
+        let ceiling = ceiling.min(self.max_interval);
         let micros = u64::try_from(ceiling.as_micros())
             .unwrap_or(u64::MAX)
             .max(1);
@@ -241,7 +240,13 @@ mod tests {
     #[test]
     fn back_off_stays_below_its_maximum() {
         let policy = RetryPolicy::default();
-        assert!(policy.back_off(1, u64::MAX) < Duration::from_millis(25));
+        for (attempt, ceiling) in [(1, 25), (2, 50), (3, 100), (4, 200), (5, 250), (9, 250)] {
+            let ceiling = Duration::from_millis(ceiling);
+            let last = u64::try_from(ceiling.as_micros()).expect("short") - 1;
+            let longest = policy.back_off(attempt, last);
+            assert_eq!(longest, ceiling - Duration::from_micros(1), "{attempt}");
+            assert_eq!(policy.back_off(attempt, last + 1), Duration::ZERO);
+        }
         for attempt in 1..40 {
             assert!(policy.back_off(attempt, u64::MAX) < policy.max_interval);
         }

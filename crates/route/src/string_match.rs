@@ -86,7 +86,31 @@ impl StringMatch {
             Self::Suffix(wanted) => text.ends_with(wanted.as_str()),
             Self::Contains(wanted) => text.contains(wanted.as_str()),
             Self::Regex(pattern) => pattern.is_match(text),
-            Self::IgnoreCase(inner) => inner.is_match(&text.to_ascii_lowercase()),
+            Self::IgnoreCase(inner) => inner.is_match_in_any_case(text),
+        }
+    }
+
+    /// Whether `text` matches when case is ignored; our own text is lower case. Nothing is copied:
+    /// this runs per request.
+    fn is_match_in_any_case(&self, text: &str) -> bool {
+        let bytes = text.as_bytes();
+        let same = |part: Option<&[u8]>, wanted: &String| {
+            part.is_some_and(|part| part.eq_ignore_ascii_case(wanted.as_bytes()))
+        };
+        match self {
+            Self::Exact(wanted) => same(Some(bytes), wanted),
+            Self::Prefix(wanted) => same(bytes.get(..wanted.len()), wanted),
+            Self::Suffix(wanted) => {
+                let start = bytes.len().checked_sub(wanted.len());
+                same(start.map(|start| &bytes[start..]), wanted)
+            }
+            Self::Contains(wanted) => {
+                wanted.is_empty()
+                    || bytes
+                        .windows(wanted.len())
+                        .any(|part| same(Some(part), wanted))
+            }
+            Self::Regex(_) | Self::IgnoreCase(_) => self.is_match(text),
         }
     }
 }
@@ -108,5 +132,16 @@ mod tests {
         let exact = StringMatch::Exact("Abc".to_owned());
         assert!(!exact.is_match("abc"));
         assert!(exact.ignoring_case().is_match("aBC"));
+        let cases = [
+            (StringMatch::Prefix("aB".to_owned()), "Abc", "ba"),
+            (StringMatch::Suffix("Bc".to_owned()), "abC", "c"),
+            (StringMatch::Contains("B".to_owned()), "abc", "ac"),
+            (StringMatch::Contains(String::new()), "", "-"),
+        ];
+        for (matcher, matching, other) in cases {
+            let matcher = matcher.ignoring_case();
+            assert!(matcher.is_match(matching), "{matcher:?}");
+            assert_eq!(matcher.is_match(other), other == "-", "{matcher:?}");
+        }
     }
 }

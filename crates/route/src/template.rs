@@ -200,6 +200,8 @@ pub enum Operator {
     LocalReplyBody,
     /// An environment variable of the process.
     Environment(Str),
+    /// What filters noted in a namespace, down these keys.
+    DynamicMetadata(Str, Vec<Str>),
     /// State and metadata that only filters we do not have could set: always absent.
     Absent,
 }
@@ -336,8 +338,14 @@ fn named(name: &str, argument: Option<&str>) -> Option<Result<Operator, &'static
             "NUMBER" => Ok(Operator::GrpcStatusNumber),
             _ => Err("the form is CAMEL_STRING, SNAKE_STRING or NUMBER"),
         },
-        "DYNAMIC_METADATA"
-        | "CLUSTER_METADATA"
+        "DYNAMIC_METADATA" => {
+            let mut keys = text().split(':').map(Str::from);
+            let namespace = keys.next().filter(|namespace| !namespace.is_empty());
+            namespace
+                .map(|namespace| Operator::DynamicMetadata(namespace, keys.collect()))
+                .ok_or("a namespace is needed")
+        }
+        "CLUSTER_METADATA"
         | "UPSTREAM_METADATA"
         | "METADATA"
         | "FILTER_STATE"

@@ -177,6 +177,12 @@ fn text<'a>(operator: &Operator, record: &LogRecord<'a>) -> Option<Cow<'a, str>>
         Operator::LocalReplyBody => Some(Cow::Borrowed(record.local_reply_body)),
         Operator::GrpcStatus(form) => grpc_status(record).map(|status| form.text(status)),
         Operator::UpstreamPeerUriSan => known(record.upstream_peer_uri_san),
+        Operator::DynamicMetadata(namespace, path) => {
+            Some(match record.metadata?.find(namespace, path)? {
+                serde_json::Value::String(text) => Cow::Borrowed(text.as_str()),
+                other => Cow::Owned(other.to_string()),
+            })
+        }
         _ => None,
     }
 }

@@ -136,6 +136,11 @@ fn write_template(template: &Template, record: &LogRecord<'_>, out: &mut String)
                 out.push_str(itoa::Buffer::new().format(number));
                 return true;
             }
+            if let Operator::DynamicMetadata(namespace, path) = operator {
+                let found = record.metadata.and_then(|all| all.find(namespace, path));
+                out.push_str(&found.map_or_else(|| "null".to_owned(), ToString::to_string));
+                return found.is_some();
+            }
             write_operator(operator, record, &mut text)
         }
         [

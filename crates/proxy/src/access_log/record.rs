@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, SystemTime};
 
 use super::ResponseFlags;
+use crate::metadata::Metadata;
 
 /// Lookup of headers or trailers by lower-case name.
 pub trait HeaderLookup {
@@ -101,6 +102,8 @@ pub struct LogRecord<'a> {
     pub peer_subject: &'a str,
     /// URI name of the endpoint's certificate.
     pub upstream_peer_uri_san: &'a str,
+    /// What filters noted.
+    pub metadata: Option<&'a Metadata>,
     /// The text of an answer of the proxy's own, while it is being made.
     pub local_reply_body: &'a str,
 }

@@ -6,6 +6,8 @@ use std::time::Duration;
 use ferromesh_route::{ChainIndex, ConnectionView};
 use ferromesh_types::Str;
 
+use super::access_control::ConnectionRbac;
+use super::connection_limit::ConnectionLimit;
 use super::http_manager::HttpManager;
 use super::tcp_proxy::TcpProxy;
 use super::transport::DownstreamTransport;
@@ -51,9 +53,14 @@ pub struct FilterChain {
     pub terminal: TerminalFilter,
 }
 
-/// A network filter that passes the connection on. (Role-based access control comes here.)
+/// A network filter that passes the connection on, or closes it.
 #[derive(Clone, Debug)]
-pub enum NetworkFilter {}
+pub enum NetworkFilter {
+    /// Role-based access control.
+    Rbac(Arc<ConnectionRbac>),
+    /// So many connections at a time.
+    ConnectionLimit(Arc<ConnectionLimit>),
+}
 
 /// A network filter that takes the connection.
 #[derive(Clone, Debug)]

@@ -9,6 +9,7 @@ use std::time::Duration;
 use ferromesh_route::{Fraction, HeaderMatch, StringMatch};
 use ferromesh_types::Str;
 
+use super::access_control::{AccessRules, RbacFilter};
 use crate::stats::{CorsStats, FaultStats};
 
 /// An HTTP filter that has an effect here.
@@ -24,6 +25,8 @@ pub enum HttpFilter {
     Cors(Arc<CorsFilter>),
     /// Lets gRPC-Web clients call gRPC endpoints.
     GrpcWeb,
+    /// Role-based access control.
+    Rbac(Arc<RbacFilter>),
 }
 
 /// What one level of the route table says about filters, by the name of the filter.
@@ -42,6 +45,8 @@ pub enum RouteFilter {
     Fault(Arc<Fault>),
     /// The origins that may use the answer.
     Cors(Arc<CorsPolicy>),
+    /// Rules instead of the filter's own.
+    Rbac(Arc<AccessRules>),
 }
 
 impl RouteFilters {

@@ -11,7 +11,9 @@
 //! Identity tells what changed: a listener or cluster that is the same in the next generation is the
 //! same `Arc`.
 
+mod access_control;
 mod cluster;
+mod connection_limit;
 mod edge;
 mod filter_chain;
 mod http2;
@@ -29,10 +31,12 @@ use std::sync::Arc;
 use ferromesh_route::RouteTable;
 use ferromesh_types::{Generation, Str};
 
+pub use access_control::{AccessRules, ConnectionRbac, RbacFilter};
 pub use cluster::{
     Cluster, ConnectionLimits, Discovery, DnsFamily, DnsHost, DnsSettings, Http1Upstream,
     TcpKeepalive, UpstreamHttp,
 };
+pub use connection_limit::{ConnectionLimit, ConnectionSlot};
 pub use edge::{InternalAddresses, RequestIds, StripPort, TraceSampling};
 pub use filter_chain::{FilterChain, FilterChains, NetworkFilter, TerminalFilter};
 pub use http_filter::{

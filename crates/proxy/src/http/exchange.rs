@@ -15,6 +15,7 @@ use crate::access_log::ResponseFlags;
 use crate::cluster::Endpoint;
 use crate::compiled::{Cluster, Config, HttpManager};
 use crate::listener::Connection;
+use crate::metadata::Metadata;
 use crate::worker::Worker;
 
 /// One exchange, from head to log line.
@@ -36,6 +37,8 @@ pub(super) struct Exchange<'w> {
     pub(super) route: Option<Arc<Route>>,
     pub(super) cluster: Option<Arc<Cluster>>,
     pub(super) outcome: Outcome,
+    /// What filters noted for those after them and for the access log.
+    pub(super) metadata: Metadata,
     /// What filters remember.
     pub(super) filters: Memory,
 }

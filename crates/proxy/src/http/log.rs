@@ -38,9 +38,6 @@ impl Exchange<'_> {
     /// What is known so far; also fills in the templates of header edits.
     pub(super) fn base_record<'a>(&'a self, request: &'a RequestLookup<'a>) -> LogRecord<'a> {
         let outcome = &self.outcome;
-        let connection = self.connection;
-        let tls = connection.tls.as_ref();
-        let peer = connection.peer_certificate();
         let endpoint = outcome.endpoint.as_ref();
         let cluster = self.cluster.as_ref();
         LogRecord {
@@ -57,22 +54,12 @@ impl Exchange<'_> {
             upstream_remote: endpoint.and_then(|endpoint| endpoint.address.ip()),
             cluster: cluster.map_or("", |cluster| &cluster.name),
             cluster_observability_name: cluster.map_or("", |cluster| &cluster.observability_name),
-            downstream_local: Some(connection.destination),
             downstream_remote: Some(self.client),
-            downstream_direct_remote: Some(connection.direct),
-            server_name: &connection.server_name,
             route: self.route.as_ref().map_or("", |route| &route.name),
             virtual_host: self.virtual_host.as_ref().map_or("", |host| &host.name),
-            filter_chain: &connection.chain.name,
-            connection_id: connection.id,
-            tls_version: tls.map_or("", |tls| tls.version),
-            peer_uri_san: peer.and_then(|peer| peer.uris().next()).unwrap_or_default(),
-            local_uri_san: tls
-                .and_then(|tls| tls.local_uri.as_deref())
-                .unwrap_or_default(),
-            peer_subject: peer.map_or("", |peer| peer.subject()),
             upstream_peer_uri_san: outcome.upstream_peer_uri.as_deref().unwrap_or_default(),
-            ..LogRecord::default()
+            metadata: Some(&self.metadata),
+            ..self.connection.record()
         }
     }
 }

@@ -266,6 +266,10 @@ impl RequestView for HeadView<'_> {
     fn header(&self, name: &str) -> Option<Cow<'_, str>> {
         self.0.headers.joined(name)
     }
+
+    fn any_value(&self, name: &str, matches: &mut dyn FnMut(&str) -> bool) -> Option<bool> {
+        self.0.headers.any_value(name, matches)
+    }
 }
 
 /// An answer for header matchers, which know only headers of it.
@@ -290,6 +294,10 @@ impl RequestView for AnswerView<'_> {
 
     fn header(&self, name: &str) -> Option<Cow<'_, str>> {
         self.0.headers.joined(name)
+    }
+
+    fn any_value(&self, name: &str, matches: &mut dyn FnMut(&str) -> bool) -> Option<bool> {
+        self.0.headers.any_value(name, matches)
     }
 }
 

@@ -22,6 +22,7 @@ use super::view::View;
 use crate::access_log::ResponseFlags;
 use crate::compiled::{HttpManager, OverloadAction};
 use crate::listener::Connection;
+use crate::metadata::Metadata;
 use crate::worker::Worker;
 
 /// Serves one request to its end; true when the client gave it up before.
@@ -61,6 +62,7 @@ pub(crate) async fn run(
         route: None,
         cluster: None,
         outcome: Outcome::default(),
+        metadata: Metadata::default(),
         filters: filter::Memory::default(),
     };
     let mut end = exchange.serve(&mut body, downstream).await;

@@ -35,6 +35,10 @@ impl RequestView for View<'_> {
         self.head.headers.joined(name)
     }
 
+    fn any_value(&self, name: &str, matches: &mut dyn FnMut(&str) -> bool) -> Option<bool> {
+        self.head.headers.any_value(name, matches)
+    }
+
     fn peer_presented_certificate(&self) -> bool {
         self.connection.peer_certificate().is_some()
     }

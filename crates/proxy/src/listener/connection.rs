@@ -7,7 +7,9 @@ use std::sync::Arc;
 use ferromesh_tls::PeerCertificate;
 use ferromesh_types::Str;
 
+use crate::access_log::LogRecord;
 use crate::compiled::{FilterChain, Listener};
+use crate::metadata::Metadata;
 use crate::worker::Gate;
 
 /// A downstream connection. Shared by the requests on it.
@@ -28,6 +30,8 @@ pub(crate) struct Connection {
     pub(crate) server_name: Str,
     /// TLS, where it was terminated here.
     pub(crate) tls: Option<TlsPeer>,
+    /// What filters noted about it.
+    pub(crate) metadata: Metadata,
     /// Opens when the chain has left the config.
     pub(crate) chain_gate: Rc<Gate>,
     /// Opens when the process drains.
@@ -63,6 +67,28 @@ impl Connection {
     /// Whether the client used TLS towards us.
     pub(crate) fn is_tls(&self) -> bool {
         self.tls.is_some()
+    }
+
+    /// What an access log knows of the connection itself.
+    pub(crate) fn record(&self) -> LogRecord<'_> {
+        let tls = self.tls.as_ref();
+        let peer = self.peer_certificate();
+        LogRecord {
+            downstream_local: Some(self.destination),
+            downstream_remote: Some(self.peer),
+            downstream_direct_remote: Some(self.direct),
+            server_name: &self.server_name,
+            filter_chain: &self.chain.name,
+            connection_id: self.id,
+            tls_version: tls.map_or("", |tls| tls.version),
+            peer_uri_san: peer.and_then(|peer| peer.uris().next()).unwrap_or_default(),
+            local_uri_san: tls
+                .and_then(|tls| tls.local_uri.as_deref())
+                .unwrap_or_default(),
+            peer_subject: peer.map_or("", |peer| peer.subject()),
+            metadata: Some(&self.metadata),
+            ..LogRecord::default()
+        }
     }
 
     /// The client's certificate, over mutual TLS.

@@ -20,6 +20,7 @@ use crate::access_log::{LogRecord, ResponseFlags, log_all};
 use crate::compiled::{
     DownstreamTransport, FilterChain, Listener, ListenerFilterKind, TerminalFilter,
 };
+use crate::metadata::Metadata;
 use crate::network_filter;
 use crate::worker::{Transport, Worker};
 
@@ -154,7 +155,7 @@ async fn take(
             }
         }
     };
-    let connection = Rc::new(Connection {
+    let mut connection = Rc::new(Connection {
         id: worker.connection_id(),
         listener: Arc::clone(listener),
         chain_gate: worker.chain_gate(&chain),
@@ -165,7 +166,13 @@ async fn take(
         direct,
         server_name: server_name.unwrap_or_default(),
         tls,
+        metadata: Metadata::default(),
     });
+    let unshared = Rc::get_mut(&mut connection).expect("made just now");
+    let _slots = match network_filter::admit(unshared) {
+        Ok(slots) => slots,
+        Err(refused) => return Box::pin(refused.see_off(&connection)).await,
+    };
     match &connection.chain.terminal {
         TerminalFilter::TcpProxy(settings) => {
             let settings = Arc::clone(settings);

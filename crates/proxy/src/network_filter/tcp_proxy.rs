@@ -206,7 +206,6 @@ fn log(
     (start, duration): (SystemTime, Duration),
     (received, sent): (u64, u64),
 ) {
-    let tls = connection.tls.as_ref();
     let cluster = outcome.cluster.as_ref();
     let record = LogRecord {
         start: Some(start),
@@ -222,21 +221,7 @@ fn log(
         upstream_remote: outcome.endpoint.as_ref().and_then(|up| up.address.ip()),
         cluster: cluster.map_or("", |cluster| &cluster.name),
         cluster_observability_name: cluster.map_or("", |cluster| &cluster.observability_name),
-        downstream_local: Some(connection.destination),
-        downstream_remote: Some(connection.peer),
-        downstream_direct_remote: Some(connection.direct),
-        server_name: &connection.server_name,
-        filter_chain: &connection.chain.name,
-        connection_id: connection.id,
-        tls_version: tls.map_or("", |tls| tls.version),
-        peer_uri_san: connection
-            .peer_certificate()
-            .and_then(|peer| peer.uris().next())
-            .unwrap_or_default(),
-        local_uri_san: tls
-            .and_then(|tls| tls.local_uri.as_deref())
-            .unwrap_or_default(),
-        ..LogRecord::default()
+        ..connection.record()
     };
     log_all(&settings.access_logs, &record);
 }

@@ -228,6 +228,40 @@ stat_group! {
 }
 
 stat_group! {
+    /// Of access control, under `http.<stat prefix>.rbac.` or `<stat prefix>rbac.`.
+    pub struct RbacStats {
+        counter allowed = "allowed",
+        counter denied = "denied",
+    }
+}
+
+stat_group! {
+    /// Of access control that is only tried out, under the same.
+    pub struct RbacShadowStats {
+        counter shadow_allowed = "shadow_allowed",
+        counter shadow_denied = "shadow_denied",
+    }
+}
+
+stat_group! {
+    /// Of one policy, under the same and `policy.<name>.`.
+    pub struct RbacPolicyStats {
+        counter allowed = "allowed",
+        counter denied = "denied",
+        counter shadow_allowed = "shadow_allowed",
+        counter shadow_denied = "shadow_denied",
+    }
+}
+
+stat_group! {
+    /// Of a limit of connections, under `connection_limit.<stat prefix>.`.
+    pub struct ConnectionLimitStats {
+        counter limited_connections = "limited_connections",
+        gauge active_connections = "active_connections",
+    }
+}
+
+stat_group! {
     /// Of one listener, under `listener.<address>.`.
     pub struct ListenerStats {
         counter downstream_cx_total = "downstream_cx_total",

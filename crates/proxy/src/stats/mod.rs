@@ -15,8 +15,8 @@ mod tags;
 pub use cells::enter_worker;
 pub use group::{CodeCounters, Counter, Gauge, Histogram, Stat, StatGroup, StatKind};
 pub use groups::{
-    ClusterStats, CorsStats, FaultStats, HealthCheckStats, HttpStats, ListenerStats, OutlierStats,
-    TcpStats,
+    ClusterStats, ConnectionLimitStats, CorsStats, FaultStats, HealthCheckStats, HttpStats,
+    ListenerStats, OutlierStats, RbacPolicyStats, RbacShadowStats, RbacStats, TcpStats,
 };
 pub use histogram::{BOUNDS, HistogramSample};
 pub use registry::{Sample, Stats, Value};

@@ -21,14 +21,17 @@ pub struct Stats {
 #[derive(Debug)]
 struct Registry {
     workers: usize,
-    groups: Mutex<BTreeMap<Str, Weak<GroupCore>>>,
+    groups: Mutex<Groups>,
 }
+
+/// By prefix, and by the first name of the table: several tables may share a prefix.
+type Groups = BTreeMap<(Str, &'static str), Weak<GroupCore>>;
 
 /// Takes a group off the registry when it is dropped.
 #[derive(Debug)]
 pub(crate) struct Registration {
     registry: Arc<Registry>,
-    prefix: Str,
+    key: (Str, &'static str),
 }
 
 /// A number as a reader sees it.
@@ -62,7 +65,7 @@ impl Sample {
 }
 
 impl Registry {
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<Str, Weak<GroupCore>>> {
+    fn lock(&self) -> MutexGuard<'_, Groups> {
         self.groups.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -72,10 +75,10 @@ impl Drop for Registration {
         let mut groups = self.registry.lock();
         // A new group of the same name may have taken the place already.
         if groups
-            .get(&self.prefix)
+            .get(&self.key)
             .is_some_and(|group| group.strong_count() == 0)
         {
-            groups.remove(&self.prefix);
+            groups.remove(&self.key);
         }
     }
 }
@@ -93,23 +96,26 @@ impl Stats {
 
     /// The group under `prefix`; the present one if there is one.
     pub fn group(&self, prefix: &str, table: &'static [Stat]) -> StatGroup {
+        let key = (
+            Str::from(prefix),
+            table.first().map_or("", |first| first.name),
+        );
         let mut groups = self.registry.lock();
-        if let Some(present) = groups.get(prefix).and_then(Weak::upgrade)
+        if let Some(present) = groups.get(&key).and_then(Weak::upgrade)
             && std::ptr::eq(present.table, table)
         {
             return StatGroup::new(present);
         }
-        let prefix = Str::from(prefix);
         let core = Arc::new(GroupCore {
-            prefix: prefix.clone(),
+            prefix: key.0.clone(),
             table,
             cells: Cells::new(self.registry.workers, table.iter().map(Stat::width).sum()),
             _registration: Registration {
                 registry: Arc::clone(&self.registry),
-                prefix: prefix.clone(),
+                key: key.clone(),
             },
         });
-        groups.insert(prefix, Arc::downgrade(&core));
+        groups.insert(key, Arc::downgrade(&core));
         StatGroup::new(core)
     }
 

@@ -53,10 +53,11 @@ pub(crate) fn tagged(name: &str) -> Tagged {
 }
 
 /// Groups of numbers within a cluster or a connection manager that have a name of their own.
-const SECTIONS: [&str; 6] = [
+const SECTIONS: [&str; 7] = [
     ".ssl.",
     ".fault.",
     ".cors.",
+    ".rbac.",
     ".outlier_detection.",
     ".health_check.",
     ".circuit_breakers.",

@@ -1,11 +1,15 @@
 //! Matchers: strings, headers, query parameters, fractions.
 
+use ferromesh_authz::ValueMatch;
 use ferromesh_proto::envoy::config::core::v3::RuntimeFractionalPercent;
 use ferromesh_proto::envoy::config::route::v3 as route;
 use ferromesh_proto::envoy::config::route::v3::header_matcher::HeaderMatchSpecifier;
 use ferromesh_proto::envoy::config::route::v3::query_parameter_matcher::QueryParameterMatchSpecifier;
 use ferromesh_proto::envoy::r#type::matcher::v3 as matcher;
+use ferromesh_proto::envoy::r#type::matcher::v3::double_matcher::MatchPattern as DoublePattern;
+use ferromesh_proto::envoy::r#type::matcher::v3::list_matcher::MatchPattern as ListPattern;
 use ferromesh_proto::envoy::r#type::matcher::v3::string_matcher::MatchPattern;
+use ferromesh_proto::envoy::r#type::matcher::v3::value_matcher::MatchPattern as ValuePattern;
 use ferromesh_proto::envoy::r#type::v3::FractionalPercent;
 use ferromesh_proto::envoy::r#type::v3::fractional_percent::DenominatorType;
 use ferromesh_route::header_match::HeaderCondition;
@@ -104,6 +108,39 @@ pub(super) fn query(value: route::QueryParameterMatcher) -> Result<QueryMatch, R
         name: value.name.into(),
         value: matcher,
         present,
+    })
+}
+
+/// A matcher of metadata values.
+pub(super) fn value(value: matcher::ValueMatcher) -> Result<ValueMatch, Refusal> {
+    Ok(match value.match_pattern {
+        Some(ValuePattern::NullMatch(_)) => ValueMatch::Null,
+        Some(ValuePattern::DoubleMatch(number)) => match number.match_pattern {
+            Some(DoublePattern::Exact(wanted)) => ValueMatch::Number(wanted),
+            Some(DoublePattern::Range(range)) => ValueMatch::Range {
+                start: range.start,
+                end: range.end,
+            },
+            None => return Err(Refusal::field("double_match", "a pattern is needed")),
+        },
+        Some(ValuePattern::StringMatch(text)) => ValueMatch::Text(string(text).at("string_match")?),
+        Some(ValuePattern::BoolMatch(wanted)) => ValueMatch::Bool(wanted),
+        Some(ValuePattern::PresentMatch(true)) => ValueMatch::Present,
+        // As in Envoy, where absence cannot be asked for this way.
+        Some(ValuePattern::PresentMatch(false)) => ValueMatch::Never,
+        Some(ValuePattern::ListMatch(list)) => match list.match_pattern {
+            Some(ListPattern::OneOf(inner)) => {
+                ValueMatch::ListHolds(Box::new(self::value(*inner).at("one_of")?))
+            }
+            None => return Err(Refusal::field("list_match", "a pattern is needed")),
+        },
+        Some(ValuePattern::OrMatch(list)) => {
+            let matchers = list.value_matchers.into_iter().enumerate();
+            let matchers = matchers
+                .map(|(index, each)| self::value(each).at_index("or_match.value_matchers", index));
+            ValueMatch::Any(matchers.collect::<Result<_, _>>()?)
+        }
+        None => return Err(Refusal::new("a pattern is needed")),
     })
 }
 

@@ -8,6 +8,7 @@
 #![allow(deprecated)]
 
 mod access_logs;
+mod admission;
 pub mod cds;
 mod context;
 mod edge;
@@ -27,6 +28,7 @@ mod mirrors;
 mod network_filters;
 mod outlier;
 pub(crate) mod overload;
+mod rbac;
 pub mod rds;
 pub(crate) mod refusal;
 mod retries;

@@ -23,7 +23,7 @@ use ferromesh_route::{ClusterChoice, WeightedCluster};
 use super::context::Context;
 use super::fields::{data, limit, number};
 use super::refusal::{At, Refusal, nothing_left};
-use super::{access_logs, http_manager};
+use super::{access_logs, admission, http_manager};
 use crate::compiled::{ConnectBackoff, NetworkFilter, TcpProxy, TerminalFilter};
 use crate::stats::TcpStats;
 
@@ -43,6 +43,7 @@ pub(super) fn compile(
     context: &mut Context<'_>,
 ) -> Result<(Vec<NetworkFilter>, TerminalFilter), Refusal> {
     let mut terminal = None;
+    let mut passing = Vec::new();
     for (index, filter) in filters.into_iter().enumerate() {
         if terminal.is_some() {
             let reason = "the filter before takes the connection, so this one would never run";
@@ -59,44 +60,60 @@ pub(super) fn compile(
                 return Err(refusal).at_index("filters", index);
             }
         };
-        terminal = network_filter(&config, context)
-            .at("typed_config")
-            .at_index("filters", index)?;
+        let kind = network_filter(&config, context).at("typed_config");
+        match kind.at_index("filters", index)? {
+            Kind::Idle => {}
+            Kind::Passing(filter) => passing.push(filter),
+            Kind::Terminal(filter) => terminal = Some(filter),
+        }
     }
     let reason = "the last filter must take the connection (tcp_proxy, http_connection_manager)";
     let terminal = terminal.ok_or_else(|| Refusal::field("filters", reason))?;
-    Ok((Vec::new(), terminal))
+    Ok((passing, terminal))
 }
 
-fn network_filter(
-    config: &Any,
-    context: &mut Context<'_>,
-) -> Result<Option<TerminalFilter>, Refusal> {
+enum Kind {
+    Idle,
+    Passing(NetworkFilter),
+    Terminal(TerminalFilter),
+}
+
+fn network_filter(config: &Any, context: &mut Context<'_>) -> Result<Kind, Refusal> {
     let resolved = any::resolve(config)?;
     match type_url::message_name(&resolved.type_url) {
         "envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy" => {
             let proxy = tcp_proxy(any::unpack(&resolved)?, context)?;
-            Ok(Some(TerminalFilter::TcpProxy(Arc::new(proxy))))
+            Ok(Kind::Terminal(TerminalFilter::TcpProxy(Arc::new(proxy))))
         }
         "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager" => {
             let manager = http_manager::compile(any::unpack(&resolved)?, context)?;
-            Ok(Some(TerminalFilter::Http(Arc::new(manager))))
+            Ok(Kind::Terminal(TerminalFilter::Http(Arc::new(manager))))
         }
         "envoy.extensions.filters.network.direct_response.v3.Config" => {
             let value: Direct = any::unpack(&resolved)?;
             let body = value.response.map(data).transpose().at("response")?;
             let body = body.unwrap_or_default().into();
-            Ok(Some(TerminalFilter::DirectResponse(body)))
+            Ok(Kind::Terminal(TerminalFilter::DirectResponse(body)))
+        }
+        "envoy.extensions.filters.network.rbac.v3.RBAC" => {
+            let filter = admission::rbac(any::unpack(&resolved)?, context)?;
+            Ok(Kind::Passing(NetworkFilter::Rbac(Arc::new(filter))))
+        }
+        "envoy.extensions.filters.network.connection_limit.v3.ConnectionLimit" => {
+            let limit = admission::connection_limit(any::unpack(&resolved)?, context)?;
+            Ok(limit.map_or(Kind::Idle, |limit| {
+                Kind::Passing(NetworkFilter::ConnectionLimit(Arc::new(limit)))
+            }))
         }
         // It counts what passes; only its injected delay would change traffic.
         "envoy.extensions.filters.network.mongo_proxy.v3.MongoProxy" => {
             let value: MongoProxy = any::unpack(&resolved)?;
             match value.delay {
                 Some(_) => Err(Refusal::field("delay", "is not supported")),
-                None => Ok(None),
+                None => Ok(Kind::Idle),
             }
         }
-        name if TELEMETRY.contains(&name) => Ok(None),
+        name if TELEMETRY.contains(&name) => Ok(Kind::Idle),
         name => Err(Refusal::new(format!(
             "the network filter {name} is not supported"
         ))),

@@ -1,6 +1,7 @@
 //! The request engine between real sockets: clients and endpoints in this process, the proxy in
 //! between, configured by a static bootstrap.
 
+mod access_control;
 mod churn;
 mod filters;
 mod frames;

@@ -24,6 +24,35 @@ async fn start(
     (listener, filter, cluster): (&str, &str, &str),
     endpoints: &[SocketAddr],
 ) -> (ProxyHandle, SocketAddr) {
+    start_with((listener, "", filter, cluster), endpoints).await
+}
+
+/// A proxy that relays behind network filters, which are YAML flow with a trailing comma.
+pub(crate) async fn start_behind(
+    filters: &str,
+    endpoints: &[SocketAddr],
+) -> (ProxyHandle, SocketAddr) {
+    start_with(("", filters, "", ""), endpoints).await
+}
+
+/// An endpoint that sends back what it hears.
+pub(crate) async fn echo() -> SocketAddr {
+    let (listener, address) = endpoint().await;
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            tokio::spawn(async move {
+                let (mut from, mut to) = stream.split();
+                let _ = tokio::io::copy(&mut from, &mut to).await;
+            });
+        }
+    });
+    address
+}
+
+async fn start_with(
+    (listener, filters, filter, cluster): (&str, &str, &str, &str),
+    endpoints: &[SocketAddr],
+) -> (ProxyHandle, SocketAddr) {
     let endpoints: Vec<String> = endpoints
         .iter()
         .map(|at| {
@@ -34,7 +63,7 @@ async fn start(
     let text = format!(
         "static_resources:
   listeners:
-  - {{name: tcp, {listener}address: {{socket_address: {{address: 127.0.0.1, port_value: 0}}}}, filter_chains: [{{filters: [{{name: t, typed_config: {{\"@type\": type.googleapis.com/envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy, stat_prefix: t, {filter}cluster: backend}}}}]}}]}}
+  - {{name: tcp, {listener}address: {{socket_address: {{address: 127.0.0.1, port_value: 0}}}}, filter_chains: [{{filters: [{filters}{{name: t, typed_config: {{\"@type\": type.googleapis.com/envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy, stat_prefix: t, {filter}cluster: backend}}}}]}}]}}
   clusters:
   - {{name: backend, type: STATIC, connect_timeout: 1s, {cluster}load_assignment: {{cluster_name: backend, endpoints: [{{lb_endpoints: [{}]}}]}}}}
 ",

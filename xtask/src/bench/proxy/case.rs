@@ -35,7 +35,7 @@ pub enum Shape {
     Routes,
     /// One thousand clusters.
     Clusters,
-    /// With what a sidecar does besides: an access log in a file.
+    /// With what a sidecar does besides: an access log in a file, ten rules of access control.
     Sidecar,
 }
 

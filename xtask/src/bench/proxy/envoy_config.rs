@@ -104,13 +104,38 @@ fn http_manager(wanted: &Wanted<'_>) -> String {
         }
         _ => String::new(),
     };
+    let access = match wanted.shape {
+        Shape::Sidecar => access_control(),
+        _ => String::new(),
+    };
     format!(
         "      - name: http\n        typed_config:\n          \"@type\": {manager}\n          \
          stat_prefix: bench\n          codec_type: {codec}\n{log}          route_config:\n            \
          name: bench\n            virtual_hosts:\n            - name: all\n              \
-         domains: [\"*\"]\n              routes:\n{routes}          http_filters:\n          - \
+         domains: [\"*\"]\n              routes:\n{routes}          http_filters:\n{access}          - \
          {{name: router, typed_config: {{\"@type\": {router}}}}}\n"
     )
+}
+
+/// Ten rules of access control, of which the last one allows the request.
+fn access_control() -> String {
+    let rbac = format!("{TYPES}.filters.http.rbac.v3.RBAC");
+    let mut text = format!(
+        "          - name: rbac\n            typed_config:\n              \"@type\": {rbac}\n              \
+         rules:\n                action: ALLOW\n                policies:\n"
+    );
+    for index in 0..10 {
+        let path = if index == 9 { "/" } else { "/closed/" };
+        let method = "{header: {name: \":method\", string_match: {exact: GET}}}";
+        let path = format!("{{url_path: {{path: {{prefix: {path}}}}}}}");
+        let from = "{remote_ip: {address_prefix: 127.0.0.0, prefix_len: 8}}";
+        let _ = writeln!(
+            text,
+            "                  rule-{index}: {{permissions: [{{and_rules: {{rules: [{method}, \
+             {path}]}}}}], principals: [{from}]}}"
+        );
+    }
+    text
 }
 
 fn route(prefix: &str, cluster: u32) -> String {

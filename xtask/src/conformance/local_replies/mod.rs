@@ -1,6 +1,7 @@
 //! `cargo xtask conformance local-replies`: answers of the proxy's own, and how exchanges end that
 //! do not go well. Status, body, fields, response flags and details against a stock Envoy.
 
+mod access;
 mod connection;
 mod endpoint;
 mod grpc;
@@ -22,6 +23,7 @@ pub fn rows() -> Vec<Row> {
         mapper::rows(),
         upgrade::rows(),
         connection::rows(),
+        access::rows(),
     ]
     .into_iter()
     .flatten()

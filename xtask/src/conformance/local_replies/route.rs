@@ -10,6 +10,29 @@ pub fn rows() -> Vec<Row> {
             .host(json!({"domains": ["other.example"]}))
             .get("/", &[])
             .reply("404", "NR", "route_not_found"),
+        row("a route for one of two lines of a field")
+            .host(json!({"routes": [
+                {"match": {"prefix": "/", "headers": [
+                    {"name": "x-a", "string_match": {"exact": "2"}},
+                    {"name": "x-a", "string_match": {"exact": "1,2"}, "invert_match": true},
+                ]}, "direct_response": {"status": 418}},
+                {"match": {"prefix": "/"}, "direct_response": {"status": 200}},
+            ]}))
+            .get("/", &["x-a: 1", "x-a: 2"])
+            .note("client[0].line", "Envoy has no reason phrase for 418")
+            .reply("418", "", "direct_response"),
+        row("a route for the whole of a list that proxies add to")
+            .host(json!({"routes": [
+                {"match": {"prefix": "/", "headers": [
+                    {"name": "x-forwarded-proto", "string_match": {"exact": "http,https"}},
+                ]}, "direct_response": {"status": 201}},
+                {"match": {"prefix": "/"}, "direct_response": {"status": 200}},
+            ]}))
+            .get(
+                "/",
+                &["x-forwarded-proto: http", "x-forwarded-proto: https"],
+            )
+            .reply("201", "", "direct_response"),
         row("no route")
             .host(json!({"routes": [
                 {"match": {"path": "/only"}, "route": {"cluster": "$CLUSTER"}},

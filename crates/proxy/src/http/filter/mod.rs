@@ -10,6 +10,7 @@ mod cors;
 mod fault;
 mod grpc_web;
 mod peer_metadata;
+mod rbac;
 mod route_settings;
 
 use std::future::poll_fn;
@@ -72,6 +73,7 @@ pub(super) async fn on_request(
             }
             HttpFilter::Fault(filter) => fault::on_request(filter, exchange),
             HttpFilter::Cors(filter) => cors::on_request(filter, exchange),
+            HttpFilter::Rbac(filter) => rbac::on_request(filter, exchange),
             HttpFilter::GrpcWeb => {
                 grpc_web::on_request(exchange, body, downstream);
                 Step::Continue
@@ -117,7 +119,7 @@ pub(super) fn on_response(exchange: &Exchange<'_>, head: &mut ResponseHead) {
             HttpFilter::PeerMetadata(settings) => peer_metadata::on_response(*settings, head),
             HttpFilter::Cors(_) => cors::on_response(&exchange.filters, head),
             HttpFilter::GrpcWeb => grpc_web::on_response(&exchange.filters, head),
-            HttpFilter::Fault(_) | HttpFilter::AlpnOverride(_) => {}
+            HttpFilter::Fault(_) | HttpFilter::AlpnOverride(_) | HttpFilter::Rbac(_) => {}
         }
     }
 }

@@ -5,6 +5,7 @@
 
 mod cors;
 mod fault;
+mod rbac;
 pub(super) mod route_settings;
 
 use ferromesh_proto::envoy::extensions::filters::http::fault::v3::HttpFault;
@@ -126,6 +127,10 @@ fn typed(config: &Any, name: &str, place: &Place<'_>) -> Result<Kind, Refusal> {
                 name: name.into(),
                 stats: CorsStats::new(stats, &format!("{}cors.", place.prefix)),
             }))))
+        }
+        "envoy.extensions.filters.http.rbac.v3.RBAC" => {
+            let filter = rbac::compile(any::unpack(&resolved)?, name, place)?;
+            Ok(Kind::Filter(HttpFilter::Rbac(Arc::new(filter))))
         }
         "envoy.extensions.filters.http.grpc_web.v3.GrpcWeb" => {
             Ok(Kind::Filter(HttpFilter::GrpcWeb))

@@ -8,7 +8,7 @@ use ferromesh_proto::google::protobuf::Any;
 use ferromesh_proto::{any, type_url};
 use ferromesh_route::FilterSettings;
 
-use super::{cors, fault};
+use super::{cors, fault, rbac};
 use crate::compiled::{RouteFilter, RouteFilters};
 use crate::xds::refusal::{At, Refusal, nothing_left};
 
@@ -54,6 +54,10 @@ fn one(config: &Any) -> Result<Option<RouteFilter>, Refusal> {
         "envoy.extensions.filters.http.cors.v3.CorsPolicy" => {
             let policy = cors::compile(any::unpack(&resolved)?)?;
             Ok(Some(RouteFilter::Cors(Arc::new(policy))))
+        }
+        "envoy.extensions.filters.http.rbac.v3.RBACPerRoute" => {
+            let rules = rbac::of_route(any::unpack(&resolved)?)?;
+            Ok(Some(RouteFilter::Rbac(Arc::new(rules))))
         }
         name => Err(Refusal::new(format!(
             "settings of type {name} are not supported"
