@@ -70,6 +70,9 @@ pub struct OverloadSettings {
     /// Connections at a time by listener
     /// (runtime key `envoy.resource_limits.listener.<name>.connection_limit`).
     pub listeners: HashMap<Str, u64>,
+    /// Connections of one source at a time that have not yet got through inspection and TLS
+    /// (runtime key `ferromesh.resource_limits.handshakes_per_source`).
+    pub handshakes_per_source: Option<u32>,
 }
 
 impl Default for OverloadSettings {
@@ -80,6 +83,7 @@ impl Default for OverloadSettings {
             max_heap: None,
             actions: Vec::new(),
             listeners: HashMap::new(),
+            handshakes_per_source: None,
         }
     }
 }

@@ -5,7 +5,6 @@ use std::time::Instant;
 use ferromesh_http::{Method, ResponseHead, Version};
 
 use super::attempt::{Answer, Ends, Failure};
-use super::deadline::Deadlines;
 use super::exchange::{End, Exchange};
 use super::local_reply::LocalReply;
 use super::stream::asks_for_tunnel;
@@ -50,8 +49,7 @@ impl Exchange<'_> {
             ends.body.become_tunnel();
             upload = Upload::default();
             upstream.become_tunnel();
-            // A tunnel lives as long as its ends want.
-            *ends.deadlines = Deadlines::default();
+            ends.deadlines.become_tunnel();
             ends.downstream.send_tunnel_head(&head)
         } else {
             ends.downstream.send_head(&head, framing)

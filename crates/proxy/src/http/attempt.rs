@@ -61,7 +61,7 @@ impl Failure {
 /// What decides about heads that come back.
 pub(super) struct HeadRules {
     tunnel: bool,
-    pass_100: bool,
+    pass_interim: bool,
     method: Method,
 }
 
@@ -122,8 +122,8 @@ impl Ends<'_, '_> {
             if !head.is_informational() {
                 return Poll::Ready(Ok((head, framing)));
             }
-            let pass = rules.pass_100 || head.status != 100;
-            if pass && self.downstream.send_interim(&head).is_err() {
+            // As in Envoy: the setting is named after 100, and means all of them.
+            if rules.pass_interim && self.downstream.send_interim(&head).is_err() {
                 return Poll::Ready(Err(Failure::Gone));
             }
         }
@@ -141,7 +141,9 @@ impl Ends<'_, '_> {
         if let Poll::Ready(expired) = self.deadlines.poll(cx) {
             return Poll::Ready(Failure::Expired(expired));
         }
-        if self.body.is_complete() && self.downstream.poll_gone(cx).is_ready() {
+        // Who has ended its half of a tunnel may still read; writing to it tells when it does not.
+        let half_open = self.body.is_tunnel() && !self.downstream.is_http2();
+        if self.body.is_complete() && !half_open && self.downstream.poll_gone(cx).is_ready() {
             return Poll::Ready(Failure::Gone);
         }
         Poll::Pending
@@ -244,7 +246,7 @@ impl Exchange<'_> {
     pub(super) fn head_rules(&self) -> HeadRules {
         HeadRules {
             tunnel: self.head.method == Method::CONNECT || self.head.protocol().is_some(),
-            pass_100: self.manager.proxy_100_continue,
+            pass_interim: self.manager.proxy_100_continue,
             method: self.head.method.clone(),
         }
     }

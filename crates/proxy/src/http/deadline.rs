@@ -74,6 +74,19 @@ impl Deadlines {
         Some(request.saturating_duration_since(Instant::now()))
     }
 
+    /// A tunnel is no answer that would be late: what is left is how long it may be still, and its
+    /// whole life.
+    pub(super) fn become_tunnel(&mut self) {
+        let kept = Self {
+            stream: self.stream,
+            idle: self.idle,
+            timer: std::mem::take(&mut self.timer),
+            ..Self::default()
+        };
+        *self = kept;
+        self.moved();
+    }
+
     /// Something moved. Reads the clock only where it matters.
     pub(super) fn moved(&mut self) {
         if self.idle.is_none() && self.try_idle.is_none() {

@@ -81,6 +81,11 @@ impl RequestBody {
         self.framing = Framing::UntilClose;
     }
 
+    /// Whether it is the way up of a tunnel.
+    pub(super) fn is_tunnel(&self) -> bool {
+        self.framing == Framing::UntilClose
+    }
+
     fn complete(&mut self) {
         self.completed = Some(Instant::now());
         if let Some(mirrors) = self.mirrors.take() {

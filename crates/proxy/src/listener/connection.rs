@@ -10,7 +10,7 @@ use ferromesh_types::Str;
 use crate::access_log::LogRecord;
 use crate::compiled::{FilterChain, Listener};
 use crate::metadata::Metadata;
-use crate::worker::Gate;
+use crate::worker::{Gate, Worker};
 
 /// A downstream connection. Shared by the requests on it.
 pub(crate) struct Connection {
@@ -51,6 +51,29 @@ pub(crate) struct TlsPeer {
 }
 
 impl Connection {
+    /// A connection of (client, peer of the socket) in clear text.
+    pub(super) fn plain(
+        worker: &Worker,
+        listener: &Arc<Listener>,
+        chain: Arc<FilterChain>,
+        (peer, direct): (SocketAddr, SocketAddr),
+        destination: SocketAddr,
+    ) -> Self {
+        Self {
+            id: worker.connection_id(),
+            listener: Arc::clone(listener),
+            chain_gate: worker.chain_gate(&chain),
+            process_gate: Rc::clone(&worker.draining),
+            chain,
+            destination,
+            peer,
+            direct,
+            server_name: Str::default(),
+            tls: None,
+            metadata: Metadata::default(),
+        }
+    }
+
     /// Whether the connection is to end soon, with the request that it serves now.
     pub(crate) fn is_draining(&self) -> bool {
         self.chain_gate.has_begun() || self.process_gate.has_begun()

@@ -83,78 +83,106 @@ impl Pending {
     }
 }
 
-/// Reads and looks until every inspector that runs for `port` has decided.
-pub(super) async fn inspect(
-    listener: &Listener,
-    stream: &mut TcpStream,
-    port: u16,
-) -> Result<Findings, Refused> {
-    let runs = |kind| {
-        let mut filters = listener.listener_filters.iter();
-        filters.any(|filter| filter.kind == kind && filter.runs_for(port))
-    };
-    let proxy = listener.listener_filters.iter().find_map(|filter| {
-        let ListenerFilterKind::ProxyProtocol {
-            allow_without,
-            v1,
-            v2,
-        } = filter.kind
-        else {
-            return None;
-        };
-        let optional = allow_without;
-        let expected = ExpectedHeader { optional, v1, v2 };
-        filter.runs_for(port).then_some(expected)
-    });
-    let mut pending = Pending {
-        proxy,
-        tls: runs(ListenerFilterKind::TlsInspector),
-        http: runs(ListenerFilterKind::HttpInspector),
-    };
-    let mut findings = Findings::default();
-    if pending.is_over() {
-        return Ok(findings);
-    }
-    let look = look(stream, &mut pending, &mut findings);
-    let result = match listener.listener_filters_timeout {
-        Some(limit) => tokio::time::timeout(limit, look)
-            .await
-            .unwrap_or(Err(Refused::Timeout)),
-        None => look.await,
-    };
-    match result {
-        Err(Refused::Timeout)
-            if listener.continue_on_listener_filters_timeout && pending.may_end() => {}
-        Err(refused) => return Err(refused),
-        Ok(()) => {}
-    }
-    Ok(findings)
+/// What is known of a connection so far, and what is still looked for.
+pub(super) struct Inspection {
+    pending: Pending,
+    findings: Findings,
 }
 
-async fn look(
-    stream: &mut TcpStream,
-    pending: &mut Pending,
-    findings: &mut Findings,
-) -> Result<(), Refused> {
-    findings.early.reserve(4096);
-    loop {
-        let count = stream
-            .read_buf(&mut findings.early)
-            .await
-            .map_err(|_| Refused::Closed)?;
-        if count == 0 {
-            // A client that sent something and half-closed may still want an answer.
-            if findings.early.is_empty() {
-                return Err(Refused::Closed);
-            }
-            return may_end(pending);
+impl Inspection {
+    /// Begins for a connection to `port`.
+    pub(super) fn new(listener: &Listener, port: u16) -> Self {
+        let runs = |kind| {
+            let mut filters = listener.listener_filters.iter();
+            filters.any(|filter| filter.kind == kind && filter.runs_for(port))
+        };
+        let proxy = listener.listener_filters.iter().find_map(|filter| {
+            let ListenerFilterKind::ProxyProtocol {
+                allow_without,
+                v1,
+                v2,
+            } = filter.kind
+            else {
+                return None;
+            };
+            let optional = allow_without;
+            let expected = ExpectedHeader { optional, v1, v2 };
+            filter.runs_for(port).then_some(expected)
+        });
+        Self {
+            pending: Pending {
+                proxy,
+                tls: runs(ListenerFilterKind::TlsInspector),
+                http: runs(ListenerFilterKind::HttpInspector),
+            },
+            findings: Findings::default(),
         }
-        decide(pending, findings)?;
+    }
+
+    /// Reads and looks until every inspector has decided.
+    pub(super) async fn run(
+        &mut self,
+        listener: &Listener,
+        stream: &mut TcpStream,
+    ) -> Result<(), Refused> {
+        let result = match listener.listener_filters_timeout {
+            Some(limit) => tokio::time::timeout(limit, self.look(stream))
+                .await
+                .unwrap_or(Err(Refused::Timeout)),
+            None => self.look(stream).await,
+        };
+        match result {
+            Err(Refused::Timeout)
+                if listener.continue_on_listener_filters_timeout && self.pending.may_end() =>
+            {
+                Ok(())
+            }
+            result => result,
+        }
+    }
+
+    /// Whether the client has said nothing so far, and what it says only decides between filter
+    /// chains.
+    pub(super) fn may_be_server_first(&self) -> bool {
+        !self.pending.is_over() && self.pending.proxy.is_none() && self.findings.early.is_empty()
+    }
+
+    /// What was found.
+    pub(super) fn findings(&self) -> &Findings {
+        &self.findings
+    }
+
+    /// What was found, at the end.
+    pub(super) fn into_findings(self) -> Findings {
+        self.findings
+    }
+
+    /// Goes on where it was when it is dropped and called again.
+    async fn look(&mut self, stream: &mut TcpStream) -> Result<(), Refused> {
+        let Self { pending, findings } = self;
         if pending.is_over() {
             return Ok(());
         }
-        if findings.early.len() >= MOST_BYTES {
-            return may_end(pending);
+        findings.early.reserve(4096);
+        loop {
+            let count = stream
+                .read_buf(&mut findings.early)
+                .await
+                .map_err(|_| Refused::Closed)?;
+            if count == 0 {
+                // A client that sent something and half-closed may still want an answer.
+                if findings.early.is_empty() {
+                    return Err(Refused::Closed);
+                }
+                return may_end(pending);
+            }
+            decide(pending, findings)?;
+            if pending.is_over() {
+                return Ok(());
+            }
+            if findings.early.len() >= MOST_BYTES {
+                return may_end(pending);
+            }
         }
     }
 }

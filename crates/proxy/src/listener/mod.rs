@@ -7,6 +7,7 @@ mod connection;
 mod inspect;
 mod inspect_http;
 mod serve;
+mod server_first;
 
 pub(crate) use connection::Connection;
 pub use inspect_http::{HttpKind, inspect_http};

@@ -14,15 +14,15 @@ use tokio::net::TcpStream;
 use tracing::debug;
 
 use super::connection::{Connection, TlsPeer};
-use super::inspect::{Findings, Refused, inspect};
+use super::inspect::{Findings, Inspection, Refused};
 use super::inspect_http::HttpKind;
+use super::server_first::{Asked, server_first};
 use crate::access_log::{LogRecord, ResponseFlags, log_all};
 use crate::compiled::{
     DownstreamTransport, FilterChain, Listener, ListenerFilterKind, TerminalFilter,
 };
-use crate::metadata::Metadata;
 use crate::network_filter;
-use crate::worker::{Transport, Worker};
+use crate::worker::{Handshake, Transport, Worker};
 
 /// Serves a connection that `listener` accepted, to its end.
 pub(crate) async fn serve(
@@ -35,19 +35,37 @@ pub(crate) async fn serve(
     let Ok(local) = stream.local_addr().map(canonical) else {
         return;
     };
+    let Some(handshake) = worker.overload.begin_handshake(peer.ip()) else {
+        return listener.stats.downstream_pre_cx_overflow().inc();
+    };
     let (listener, destination) = hand_off(&worker, listener, &stream, local);
     let stats = listener.stats.clone();
     stats.downstream_cx_total().inc();
     stats.downstream_pre_cx_active().inc();
     let begun = Instant::now();
-    let inspected = inspect(&listener, &mut stream, destination.port()).await;
+    let mut inspection = Inspection::new(&listener, destination.port());
+    let mut fallback = None;
+    let inspected = match listener.listener_filters_timeout {
+        Some(_) => inspection.run(&listener, &mut stream).await,
+        None => {
+            let asked = Asked {
+                worker: &worker,
+                listener: &listener,
+                destination,
+                peer,
+            };
+            let run = server_first(&asked, &mut inspection, &mut stream, &mut fallback);
+            run.await
+        }
+    };
     stats.downstream_pre_cx_active().dec();
-    let findings = match inspected {
-        Ok(findings) => findings,
+    match inspected {
+        Ok(()) => {}
         Err(Refused::Timeout) => return stats.downstream_pre_cx_timeout().inc(),
         Err(Refused::Closed) => return stats.downstream_listener_filter_remote_close().inc(),
         Err(Refused::ProxyHeader) => return stats.downstream_listener_filter_error().inc(),
-    };
+    }
+    let findings = inspection.into_findings();
     let direct = peer;
     let (peer, destination) = findings.proxied.unwrap_or((peer, destination));
     let Some(chain) = find_chain(&listener, &findings, destination, (peer, direct)) else {
@@ -55,12 +73,16 @@ pub(crate) async fn serve(
         return log_unmatched(&listener, destination, peer, &findings);
     };
     stats.downstream_cx_active().inc();
+    // What was opened for another chain closes with `fallback`.
+    let opened = fallback.filter(|(dialled, _)| Arc::ptr_eq(dialled, &chain));
     let accepted = Accepted {
         stream: Stream::Tcp(stream),
         findings,
         destination,
         peer,
         direct,
+        opened: opened.map(|(_, opened)| opened),
+        handshake,
     };
     Box::pin(take(&worker, &listener, chain, accepted)).await;
     stats.downstream_cx_active().dec();
@@ -76,6 +98,8 @@ struct Accepted {
     destination: SocketAddr,
     peer: SocketAddr,
     direct: SocketAddr,
+    opened: Option<network_filter::Opened>,
+    handshake: Handshake,
 }
 
 /// The listener that is to serve the connection, and where the connection was going.
@@ -104,7 +128,7 @@ fn hand_off(
     (listener, original)
 }
 
-fn find_chain(
+pub(super) fn find_chain(
     listener: &Listener,
     findings: &Findings,
     destination: SocketAddr,
@@ -143,6 +167,8 @@ async fn take(
         destination,
         peer,
         direct,
+        opened,
+        handshake,
     } = accepted;
     let server_name = findings.hello.and_then(|hello| hello.server_name);
     let (transport, early, tls) = match &chain.transport {
@@ -155,28 +181,21 @@ async fn take(
             }
         }
     };
-    let mut connection = Rc::new(Connection {
-        id: worker.connection_id(),
-        listener: Arc::clone(listener),
-        chain_gate: worker.chain_gate(&chain),
-        process_gate: Rc::clone(&worker.draining),
-        chain,
-        destination,
-        peer,
-        direct,
-        server_name: server_name.unwrap_or_default(),
-        tls,
-        metadata: Metadata::default(),
-    });
-    let unshared = Rc::get_mut(&mut connection).expect("made just now");
-    let _slots = match network_filter::admit(unshared) {
+    drop(handshake);
+    let mut connection = Connection::plain(worker, listener, chain, (peer, direct), destination);
+    connection.server_name = server_name.unwrap_or_default();
+    connection.tls = tls;
+    let admitted = network_filter::admit(&mut connection);
+    let connection = Rc::new(connection);
+    let _slots = match admitted {
         Ok(slots) => slots,
         Err(refused) => return Box::pin(refused.see_off(&connection)).await,
     };
     match &connection.chain.terminal {
         TerminalFilter::TcpProxy(settings) => {
             let settings = Arc::clone(settings);
-            network_filter::tcp_proxy(worker, &connection, &settings, transport, early).await;
+            let bytes = (early, opened);
+            network_filter::tcp_proxy(worker, &connection, &settings, transport, bytes).await;
         }
         TerminalFilter::Http(manager) => {
             let manager = Arc::clone(manager);

@@ -15,4 +15,4 @@ pub(crate) use admission::admit;
 pub(crate) use direct_response::direct_response;
 pub(crate) use http_manager::http_manager;
 pub(crate) use rbac::{ConnectionFacts, denied_details, note_hint, note_shadow};
-pub(crate) use tcp_proxy::tcp_proxy;
+pub(crate) use tcp_proxy::{Opened, open, tcp_proxy};

@@ -1,11 +1,13 @@
 //! Bytes to a cluster and back.
 
+use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use bytes::BytesMut;
 use ferromesh_net::{RelayCounters, RelayEnd, Side, relay};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::access_log::{LogRecord, ResponseFlags, log_all};
 use crate::cluster::{Endpoint, Finding, PickContext, Resource};
@@ -13,6 +15,29 @@ use crate::compiled::{Cluster, TcpProxy};
 use crate::listener::Connection;
 use crate::upstream::{ConnectOptions, Connected, connect};
 use crate::worker::{Transport, Worker};
+
+/// A connection to an endpoint that was opened for a client, or why there is none.
+#[derive(Default)]
+pub(crate) struct Opened {
+    outcome: Outcome,
+    /// What the endpoint said before anybody else.
+    greeting: BytesMut,
+}
+
+/// Bytes of a greeting that are taken before the relay begins.
+const GREETING: usize = 1024;
+
+impl Opened {
+    /// Waits until the endpoint says something; false when it is not there, or leaves before.
+    pub(crate) async fn hear(&mut self) -> bool {
+        let Some(upstream) = &mut self.outcome.connected else {
+            return false;
+        };
+        self.greeting.reserve(GREETING);
+        let heard = upstream.transport.read_buf(&mut self.greeting).await;
+        matches!(heard, Ok(count) if count > 0)
+    }
+}
 
 /// What the log says in the end.
 #[derive(Default)]
@@ -32,13 +57,23 @@ pub(crate) async fn tcp_proxy(
     connection: &Connection,
     settings: &TcpProxy,
     mut downstream: Transport,
-    early: BytesMut,
+    (early, opened): (BytesMut, Option<Opened>),
 ) {
     settings.stats.downstream_cx_total().inc();
     let (start, begun) = (SystemTime::now(), Instant::now());
     let counters = RelayCounters::default();
-    let mut outcome = Outcome::default();
-    open(worker, connection, settings, &mut outcome).await;
+    let opened = match opened {
+        Some(opened) => opened,
+        None => open(worker, connection, settings).await,
+    };
+    let Opened {
+        mut outcome,
+        greeting,
+    } = opened;
+    if greet(&mut downstream, &greeting, &counters).await.is_err() {
+        outcome.connected = None;
+        outcome.flags.insert(ResponseFlags::DOWNSTREAM_TERMINATION);
+    }
     if let Some(upstream) = &mut outcome.connected {
         let idle = settings.idle_timeout;
         let copying = relay(
@@ -72,6 +107,19 @@ pub(crate) async fn tcp_proxy(
     );
 }
 
+/// Passes on what the endpoint said before anybody else; a fresh socket has room for it.
+async fn greet(
+    downstream: &mut Transport,
+    greeting: &[u8],
+    counters: &RelayCounters,
+) -> io::Result<()> {
+    if greeting.is_empty() {
+        return Ok(());
+    }
+    counters.right_to_left.set(greeting.len() as u64);
+    downstream.write_all(greeting).await
+}
+
 async fn limited(
     copying: impl Future<Output = RelayEnd>,
     limit: Option<Duration>,
@@ -83,7 +131,17 @@ async fn limited(
 }
 
 /// Chooses cluster and endpoint and connects, as often as the settings allow.
-async fn open(
+pub(crate) async fn open(
+    worker: &Rc<Worker>,
+    connection: &Connection,
+    settings: &TcpProxy,
+) -> Opened {
+    let mut opened = Opened::default();
+    try_to_open(worker, connection, settings, &mut opened.outcome).await;
+    opened
+}
+
+async fn try_to_open(
     worker: &Rc<Worker>,
     connection: &Connection,
     settings: &TcpProxy,

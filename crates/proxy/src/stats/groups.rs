@@ -272,6 +272,7 @@ stat_group! {
         counter downstream_cx_transport_socket_connect_timeout =
             "downstream_cx_transport_socket_connect_timeout",
         histogram downstream_cx_length_ms = "downstream_cx_length_ms",
+        counter downstream_pre_cx_overflow = "downstream_pre_cx_overflow",
         gauge downstream_pre_cx_active = "downstream_pre_cx_active",
         counter downstream_pre_cx_timeout = "downstream_pre_cx_timeout",
         counter downstream_listener_filter_error = "downstream_listener_filter_error",

@@ -6,6 +6,7 @@
 
 mod accept;
 mod gate;
+mod handshakes;
 mod overload;
 mod shard;
 mod sockets;
@@ -26,6 +27,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tracing::warn;
 
 pub(crate) use gate::Gate;
+pub(crate) use handshakes::Handshake;
 pub(crate) use overload::Overload;
 pub(crate) use shard::Worker;
 pub use sockets::SocketState;

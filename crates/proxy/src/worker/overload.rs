@@ -5,12 +5,14 @@
 //! workers only read them.
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use ferromesh_types::Str;
 use tracing::warn;
 
+use super::handshakes::{Handshake, Handshakes};
 use crate::compiled::{Listener, OverloadAction, OverloadSettings};
 
 /// The load of a process. Shared by its workers.
@@ -21,6 +23,8 @@ pub(crate) struct Overload {
     most: AtomicU64,
     /// Listeners with a limit of their own; empty for most processes.
     listeners: OnceLock<HashMap<Str, Arc<ListenerLoad>>>,
+    /// Only with a limit.
+    handshakes: OnceLock<Arc<Handshakes>>,
     switches: [AtomicBool; OverloadAction::ALL.len()],
 }
 
@@ -44,6 +48,7 @@ impl Default for Overload {
             accepted: AtomicU64::new(0),
             most: AtomicU64::new(u64::MAX),
             listeners: OnceLock::new(),
+            handshakes: OnceLock::new(),
             switches: Default::default(),
         }
     }
@@ -79,6 +84,15 @@ impl Overload {
         (!full && !self.is_on(OverloadAction::RejectIncomingConnections)).then_some(admitted)
     }
 
+    /// Counts a connection from `peer` until it is known what it wants; `None` when that source has
+    /// too many such connections.
+    pub(crate) fn begin_handshake(&self, peer: IpAddr) -> Option<Handshake> {
+        match self.handshakes.get() {
+            Some(handshakes) => handshakes.begin(peer),
+            None => Some(Handshake::default()),
+        }
+    }
+
     /// Connections that are open now.
     pub(crate) fn open(&self) -> u64 {
         self.open.load(Ordering::Relaxed)
@@ -94,6 +108,10 @@ impl Overload {
         if let Some(most) = settings.max_connections {
             self.most.store(most, Ordering::Relaxed);
         }
+        if let Some(most) = settings.handshakes_per_source {
+            // A second bootstrap (none is sent today) changes nothing.
+            let _ = self.handshakes.set(Arc::new(Handshakes::new(most)));
+        }
         if settings.listeners.is_empty() {
             return;
         }
@@ -102,7 +120,6 @@ impl Overload {
             let load = ListenerLoad { open, most: *most };
             (name.clone(), Arc::new(load))
         };
-        // A second bootstrap (none is sent today) changes nothing.
         let _ = self
             .listeners
             .set(settings.listeners.iter().map(load).collect());

@@ -19,6 +19,9 @@ use crate::compiled::{Monitor, OverloadAction, OverloadSettings, Trigger};
 const HEAP: &str = "envoy.resource_monitors.fixed_heap";
 const CONNECTIONS: &str = "envoy.resource_monitors.global_downstream_max_connections";
 
+/// Of our own: Envoy has no such limit.
+const HANDSHAKES: &str = "ferromesh.resource_limits.handshakes_per_source";
+
 /// Actions that give memory back to the system, which the allocator does by itself.
 const WITHOUT_EFFECT: &str = "envoy.overload_actions.shrink_heap";
 
@@ -125,6 +128,9 @@ pub(crate) fn runtime_limits(runtime: LayeredRuntime, settings: &mut OverloadSet
                 settings.listeners.insert(Str::from(name), value);
             } else if key == "overload.global_downstream_max_connections" {
                 settings.max_connections.get_or_insert(value);
+            } else if key == HANDSHAKES {
+                let most = u32::try_from(value).unwrap_or(u32::MAX);
+                settings.handshakes_per_source = Some(most);
             }
         }
     }
@@ -173,6 +179,7 @@ layered_runtime:
     static_layer:
       envoy: {resource_limits: {listener: {web: {connection_limit: 7}}}}
       "envoy.resource_limits.listener.10.0.0.1_80.connection_limit": 8
+      ferromesh.resource_limits.handshakes_per_source: 9
 overload_manager:
   refresh_interval: 0.25s
   resource_monitors:
@@ -194,6 +201,7 @@ overload_manager:
         assert_eq!(settings.actions.len(), 1);
         assert_eq!(settings.listeners.get("web"), Some(&7));
         assert_eq!(settings.listeners.get("10.0.0.1_80"), Some(&8));
+        assert_eq!(settings.handshakes_per_source, Some(9));
     }
 
     #[test]

@@ -20,4 +20,6 @@ mod outliers;
 mod overload;
 mod peers;
 mod resilience;
+mod server_first;
 mod tcp;
+mod upgrades;

@@ -3,11 +3,17 @@
 use ferromesh_proto::yaml::bootstrap_from_yaml;
 use ferromesh_proxy::{Proxy, ProxyHandle};
 use std::net::SocketAddr;
+use tokio::net::TcpStream;
 
 use crate::peers::{Client, listening, settings};
 
 /// A proxy that answers by itself, with `limits` in its bootstrap.
 async fn start(limits: &str) -> (ProxyHandle, SocketAddr) {
+    start_with(limits, "").await
+}
+
+/// The same, with further fields of the listener.
+async fn start_with(limits: &str, listener: &str) -> (ProxyHandle, SocketAddr) {
     let text = format!(
         r#"
 {limits}
@@ -15,6 +21,7 @@ static_resources:
   listeners:
   - name: web
     address: {{socket_address: {{address: 127.0.0.1, port_value: 0}}}}
+    {listener}
     filter_chains: [{{filters: [{{name: hcm, typed_config: {{"@type": type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager, stat_prefix: web, http_filters: [{{name: router, typed_config: {{"@type": type.googleapis.com/envoy.extensions.filters.http.router.v3.Router}}}}], route_config: {{name: r, virtual_hosts: [{{name: v, domains: ['*'], routes: [{{match: {{prefix: /}}, direct_response: {{status: 200, body: {{inline_string: fine}}}}}}]}}]}}}}}}]}}]
 "#
     );
@@ -99,4 +106,47 @@ async fn without_memory_requests_are_refused_as_envoy_refuses_them() {
     };
     assert!(answer.head.starts_with("HTTP/1.1 503 "), "{}", answer.head);
     assert_eq!(answer.body, b"envoy overloaded");
+}
+
+#[tokio::test]
+async fn a_source_with_too_many_unfinished_handshakes_gets_no_more() {
+    let limits = "layered_runtime: {layers: [{name: a, static_layer: \
+                  {ferromesh.resource_limits.handshakes_per_source: 2}}]}";
+    let inspector = "type.googleapis.com/envoy.extensions.filters.listener.tls_inspector.v3.\
+                     TlsInspector";
+    let limits = format!("{limits}\n");
+    let (proxy, address) = start_with(
+        &limits,
+        &format!("listener_filters: [{{name: t, typed_config: {{\"@type\": {inspector}}}}}]"),
+    )
+    .await;
+    let silent = [
+        TcpStream::connect(address).await.expect("connected"),
+        TcpStream::connect(address).await.expect("connected"),
+    ];
+    let waiting = "envoy_listener_downstream_pre_cx_active";
+    while !proxy
+        .prometheus()
+        .lines()
+        .any(|line| line.starts_with(waiting) && line.ends_with(" 2"))
+    {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(Client::connect(address).await.rest().await, "");
+    drop(silent);
+    // The places are free once the proxy has seen that the two have left.
+    while !proxy
+        .prometheus()
+        .lines()
+        .any(|line| line.starts_with(waiting) && line.ends_with(" 0"))
+    {
+        tokio::task::yield_now().await;
+    }
+    let mut first = Client::connect(address).await;
+    assert_eq!(ask(&mut first).await, "fine");
+    // A connection that has begun its work holds no place.
+    let mut second = Client::connect(address).await;
+    let mut third = Client::connect(address).await;
+    assert_eq!(ask(&mut second).await, "fine");
+    assert_eq!(ask(&mut third).await, "fine");
 }
