@@ -3,6 +3,7 @@
 mod bench;
 mod build;
 mod conformance;
+mod control_plane;
 mod demo;
 mod fuzz;
 mod golden;
@@ -13,6 +14,7 @@ mod scenarios;
 mod setup;
 mod shell;
 mod size;
+mod slowloris;
 mod soak;
 mod suite;
 
@@ -52,6 +54,8 @@ enum Command {
     Hitless(hitless::Settings),
     /// Mixed traffic with changing config for minutes: memory, descriptors, failures.
     Soak(soak::Settings),
+    /// Thousands of clients that send a byte a second: what others feel of it, and what it costs.
+    Slowloris(slowloris::Settings),
     /// Refresh the expected outputs of the translation's golden tests.
     Golden,
     /// Show behaviours, each a small config with requests, on data planes that have to agree.
@@ -83,6 +87,7 @@ fn run() -> anyhow::Result<()> {
         Command::Property(settings) => property::run(&settings),
         Command::Hitless(settings) => hitless::run(&settings),
         Command::Soak(settings) => soak::run(&settings),
+        Command::Slowloris(settings) => slowloris::run(&settings),
         Command::Golden => golden::run(),
         Command::Scenarios(settings) => scenarios::run(&settings),
         Command::Setup(settings) => setup::run(&settings),

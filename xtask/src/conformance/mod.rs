@@ -27,6 +27,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail};
 use serde_json::Value;
 
+pub use self::endpoint::Endpoint;
+pub use self::proxy::{address as socket_address, free_port};
 use crate::shell;
 
 const EXAMPLES: &str =
@@ -44,7 +46,7 @@ was seen and the access logs of headers and local-replies.";
 #[derive(clap::Args, Default)]
 #[command(after_help = EXAMPLES)]
 pub struct Settings {
-    /// The sets to run; when none is named, all but h2spec.
+    /// The sets to run; when none is named, all but xds.
     sets: Vec<String>,
     /// Only rows whose name contains this (headers, local-replies).
     #[arg(long, default_value = "")]
@@ -95,10 +97,8 @@ const TABLES: &[(&str, Rows)] = &[
     ("local-replies", local_replies::rows),
 ];
 
-/// Sets that only run when they are named: h2spec takes four minutes with Envoy beside, and one of
-/// its 435 tests has been seen to fail now and then for a reason that is not found yet; xds has
-/// cases of what `translate` does not make yet.
-const ON_DEMAND: &[&str] = &["h2spec", "xds"];
+/// Sets that only run when they are named: xds has cases of what `translate` does not make yet.
+const ON_DEMAND: &[&str] = &["xds"];
 
 /// Differences that are shown of a failing case.
 const SHOWN: usize = 8;

@@ -1,5 +1,7 @@
-//! `cargo xtask hitless`: processes are replaced and leave under load, and no request fails.
+//! `cargo xtask hitless`: processes are replaced and leave, and listeners change and go, under load,
+//! and no request fails.
 
+mod listeners;
 mod load;
 mod process;
 
@@ -19,16 +21,18 @@ pub struct Settings {
     /// Requests per case at least; more are sent until the case is through.
     #[arg(long, default_value_t = 10_000)]
     requests: u64,
-    /// How often a process is replaced or leaves in each case.
+    /// How often something is replaced or leaves in each case.
     #[arg(long, default_value_t = 3)]
     rounds: u32,
 }
 
 type Run = fn(&Settings, &Path, SocketAddr) -> anyhow::Result<(u64, u64)>;
 
-const CASES: [(&str, Run); 2] = [
+const CASES: [(&str, Run); 4] = [
     ("hot upgrade", hot_upgrade),
     ("SIGTERM behind another proxy", termination),
+    ("listener update", listeners::update),
+    ("listener removal behind another proxy", listeners::removal),
 ];
 
 /// How long requests run between two replacements at least.
@@ -37,13 +41,15 @@ const BETWEEN: Duration = Duration::from_millis(500);
 pub fn run(settings: &Settings) -> anyhow::Result<()> {
     let binary = build::meshproxy()?;
     let endpoint = serve_hello()?;
-    let mut failed = 0;
+    let (mut failed, mut total) = (0, 0);
     for (name, case) in CASES {
         println!("{name}: {} rounds under load …", settings.rounds);
         let (sent, lost) = case(settings, &binary, endpoint).with_context(|| name.to_owned())?;
         println!("{name}: {sent} requests, {lost} failed");
         failed += u32::from(lost > 0);
+        total += sent;
     }
+    println!("{total} requests in all");
     println!("{} passed, {failed} failed", CASES.len() as u32 - failed);
     if failed > 0 {
         bail!("requests were lost");

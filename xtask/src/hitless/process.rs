@@ -20,6 +20,12 @@ pub struct Config {
 }
 
 impl Config {
+    /// A proxy that is told by a control plane what to do, at first at `address`.
+    pub fn dynamic(address: SocketAddr, bootstrap: &serde_json::Value) -> Self {
+        let text = bootstrap.to_string();
+        Self { text, address }
+    }
+
     pub fn new(address: SocketAddr, endpoints: &[SocketAddr]) -> Self {
         let endpoints: Vec<String> = endpoints
             .iter()

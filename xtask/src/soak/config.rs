@@ -1,5 +1,5 @@
-//! The config of the proxy: a bootstrap that leads to the control plane, and what that serves. The
-//! listeners that traffic uses stay; everything around them differs between generations.
+//! What the control plane serves to the proxy. The listeners that traffic uses stay; everything around
+//! them differs between generations.
 
 use std::net::TcpListener;
 
@@ -8,6 +8,7 @@ use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair}
 use serde_json::{Value, json};
 
 use super::upstreams::Upstreams;
+use crate::control_plane::Generation;
 
 /// The ports of the proxy's listeners.
 #[derive(Clone, Copy, Debug)]
@@ -99,30 +100,6 @@ impl Certificates {
     }
 }
 
-/// What the process is started with.
-pub fn bootstrap(control_plane: u16) -> String {
-    json!({
-        "node": {"id": "soak", "cluster": "soak"},
-        "dynamic_resources": {
-            "ads_config": {
-                "api_type": "DELTA_GRPC",
-                "transport_api_version": "V3",
-                "grpc_services": [{"envoy_grpc": {"cluster_name": "control-plane"}}],
-            },
-            "cds_config": {"ads": {}, "resource_api_version": "V3"},
-            "lds_config": {"ads": {}, "resource_api_version": "V3"},
-        },
-        "static_resources": {"clusters": [{
-            "name": "control-plane",
-            "type": "STATIC",
-            "connect_timeout": "1s",
-            "typed_extension_protocol_options": http_options(true),
-            "load_assignment": assignment("control-plane", &[control_plane], 1),
-        }]},
-    })
-    .to_string()
-}
-
 fn http_options(http2: bool) -> Value {
     let protocol = if http2 {
         json!({"http2ProtocolOptions": {}})
@@ -145,14 +122,6 @@ fn assignment(cluster: &str, ports: &[u16], weight: u64) -> Value {
     };
     let endpoints: Vec<Value> = ports.iter().map(endpoint).collect();
     json!({"clusterName": cluster, "endpoints": [{"lbEndpoints": endpoints}]})
-}
-
-/// The resources of one generation.
-pub struct Generation {
-    pub clusters: Vec<Value>,
-    pub endpoints: Vec<Value>,
-    pub listeners: Vec<Value>,
-    pub routes: Vec<Value>,
 }
 
 /// What the proxy gets in generation `number`.

@@ -1,13 +1,12 @@
 //! Mixed traffic through one proxy for minutes, while its config changes all the time.
 //!
-//! `meshproxy` runs as a process of its own; this process is its control plane (`control_plane`),
+//! `meshproxy` runs as a process of its own; this process is its control plane (`config`),
 //! its upstreams (`upstreams`) and its clients (`clients`). Nothing but loopback is used. At the end
 //! the process must be as it was: memory level, descriptors and threads as before, no panic, and no
 //! request failed that was meant to succeed.
 
 mod clients;
 mod config;
-mod control_plane;
 mod tally;
 mod upstreams;
 mod watch;
@@ -21,9 +20,9 @@ use anyhow::{Context, bail};
 
 use self::clients::Traffic;
 use self::config::{Certificates, Ports};
-use self::control_plane::ControlPlane;
 use self::tally::Tally;
 use self::watch::Watch;
+use crate::control_plane::ControlPlane;
 use crate::{build, shell};
 
 /// Settings of `cargo xtask soak`.
@@ -75,7 +74,9 @@ async fn soak(program: &Path, length: Duration) -> anyhow::Result<()> {
     let certificates = Certificates::new()?;
     let ports = Ports::free()?;
     let upstreams = upstreams::start().await?;
-    let plane = ControlPlane::start(ports, upstreams, certificates.clone()).await?;
+    let for_plane = certificates.clone();
+    let generations = move |number| config::generation(number, &ports, &upstreams, &for_plane);
+    let plane = ControlPlane::start(generations).await?;
     let log = folder.join("meshproxy.log");
     let mut proxy = start(program, &plane, &log)?;
     let pid = proxy.0.id();
@@ -118,7 +119,7 @@ fn start(program: &Path, plane: &ControlPlane, log: &Path) -> anyhow::Result<Pro
     let output = File::create(log).with_context(|| format!("creating {}", log.display()))?;
     let child = Command::new(program)
         .args(["--concurrency", "2", "--config-yaml"])
-        .arg(config::bootstrap(plane.port()))
+        .arg(plane.bootstrap().to_string())
         .stdin(Stdio::null())
         .stdout(output.try_clone()?)
         .stderr(output)

@@ -1,5 +1,5 @@
 //! A control plane of one proxy: serves the current generation over delta ADS, pushes each change
-//! and counts what is refused.
+//! and counts what is refused. What a generation holds is the caller's.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -11,12 +11,18 @@ use ferromesh_xds::server::{ServerStream, ServerStreamSettings, Verdict};
 use ferromesh_xds::transport::server::{OpenStream, Outgoing, Routes, serve_connection};
 use ferromesh_xds::{EncodedResource, NameInterner, ResourceSet};
 use http::Extensions;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
-use super::config::{Certificates, Ports, generation};
-use super::upstreams::Upstreams;
+/// The resources of one generation, as JSON.
+#[derive(Default)]
+pub struct Generation {
+    pub clusters: Vec<Value>,
+    pub endpoints: Vec<Value>,
+    pub listeners: Vec<Value>,
+    pub routes: Vec<Value>,
+}
 
 /// The types in the order in which changes are sent: what is named before what names it.
 const ORDER: [&str; 4] = [
@@ -40,17 +46,14 @@ pub struct ControlPlane {
 }
 
 struct Shared {
-    ports: Ports,
-    upstreams: Upstreams,
-    certificates: Certificates,
+    generations: Box<dyn Fn(u64) -> Generation + Send + Sync>,
     refused: AtomicU64,
 }
 
 impl ControlPlane {
+    /// Serves `generations` on a port of its own, beginning with number 0.
     pub async fn start(
-        ports: Ports,
-        upstreams: Upstreams,
-        certificates: Certificates,
+        generations: impl Fn(u64) -> Generation + Send + Sync + 'static,
     ) -> anyhow::Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0")
             .await
@@ -58,9 +61,7 @@ impl ControlPlane {
         let port = listener.local_addr()?.port();
         let (sender, receiver) = watch::channel(0);
         let shared = Arc::new(Shared {
-            ports,
-            upstreams,
-            certificates,
+            generations: Box::new(generations),
             refused: AtomicU64::new(0),
         });
         let for_streams = Arc::clone(&shared);
@@ -83,8 +84,36 @@ impl ControlPlane {
         })
     }
 
-    pub fn port(&self) -> u16 {
-        self.port
+    /// A bootstrap that leads here and takes clusters and listeners from here.
+    pub fn bootstrap(&self) -> Value {
+        let address = json!({"socketAddress": {"address": "127.0.0.1", "portValue": self.port}});
+        json!({
+            "node": {"id": "check", "cluster": "check"},
+            "dynamic_resources": {
+                "ads_config": {
+                    "api_type": "DELTA_GRPC",
+                    "transport_api_version": "V3",
+                    "grpc_services": [{"envoy_grpc": {"cluster_name": "control-plane"}}],
+                },
+                "cds_config": {"ads": {}, "resource_api_version": "V3"},
+                "lds_config": {"ads": {}, "resource_api_version": "V3"},
+            },
+            "static_resources": {"clusters": [{
+                "name": "control-plane",
+                "type": "STATIC",
+                "connect_timeout": "1s",
+                "typed_extension_protocol_options": {
+                    "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {
+                        "@type": "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions",
+                        "explicitHttpConfig": {"http2ProtocolOptions": {}},
+                    },
+                },
+                "load_assignment": {
+                    "cluster_name": "control-plane",
+                    "endpoints": [{"lbEndpoints": [{"endpoint": {"address": address}}]}],
+                },
+            }]},
+        })
     }
 
     /// Moves on to the next generation.
@@ -103,7 +132,7 @@ impl ControlPlane {
 
 impl Shared {
     fn resources(&self, number: u64, kind: &str) -> Arc<ResourceSet> {
-        let all = generation(number, &self.ports, &self.upstreams, &self.certificates);
+        let all = (self.generations)(number);
         let (list, name) = match kind {
             type_url::CLUSTER => (all.clusters, "name"),
             type_url::ENDPOINT => (all.endpoints, "clusterName"),
