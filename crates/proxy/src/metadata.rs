@@ -4,26 +4,33 @@
 use ferromesh_types::Str;
 use serde_json::{Map, Value};
 
-/// Notes by namespace; takes no memory of its own until something is noted.
+/// Notes by namespace. Every connection and request has them and most note nothing, so that they are
+/// one pointer until then.
 #[derive(Clone, Debug, Default)]
-pub struct Metadata(Vec<(Str, Value)>);
+pub struct Metadata(Option<Box<Notes>>);
+
+#[derive(Clone, Debug, Default)]
+struct Notes {
+    namespaces: Vec<(Str, Value)>,
+}
 
 impl Metadata {
     /// Notes `value` as `key` of `namespace`; replaces what was there.
     pub(crate) fn note(&mut self, namespace: &str, key: String, value: Value) {
-        let position = self.0.iter().position(|(name, _)| **name == *namespace);
+        let all = &mut self.0.get_or_insert_default().namespaces;
+        let position = all.iter().position(|(name, _)| **name == *namespace);
         let position = position.unwrap_or_else(|| {
-            self.0.push((namespace.into(), Value::Object(Map::new())));
-            self.0.len() - 1
+            all.push((namespace.into(), Value::Object(Map::new())));
+            all.len() - 1
         });
-        if let Value::Object(notes) = &mut self.0[position].1 {
+        if let Value::Object(notes) = &mut all[position].1 {
             notes.insert(key, value);
         }
     }
 
     /// What is noted in `namespace` down the keys of `path`; without keys, all of it.
     pub(crate) fn find(&self, namespace: &str, path: &[Str]) -> Option<&Value> {
-        let mut namespaces = self.0.iter();
+        let mut namespaces = self.0.as_ref()?.namespaces.iter();
         let (_, notes) = namespaces.find(|(name, _)| **name == *namespace)?;
         path.iter().try_fold(notes, |at, key| at.get(key.as_str()))
     }

@@ -1,9 +1,11 @@
 //! What a route does with a request: forward, redirect or answer directly.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 
+use crate::endpoint_match::EndpointMatch;
 use crate::hash_policy::HashPolicy;
 use crate::mirror::{MirrorCluster, MirrorPolicy};
 use crate::redirect::Redirect;
@@ -36,6 +38,9 @@ pub struct DirectResponse {
 pub struct Forward {
     /// Where to.
     pub cluster: ClusterChoice,
+    /// Which of its endpoints, where the cluster has subsets; of a weighted choice, each has its
+    /// own.
+    pub endpoint_match: Option<Arc<EndpointMatch>>,
     /// The status when the cluster does not exist.
     pub cluster_not_found_status: u16,
     /// Edit of the path.

@@ -6,6 +6,7 @@
 //! HTTP library, so that the control plane can answer offline what would happen to a request.
 
 pub mod action;
+pub mod endpoint_match;
 mod explain;
 pub mod filter_chain;
 mod filter_settings;
@@ -29,6 +30,7 @@ pub mod virtual_host;
 pub mod weighted;
 
 pub use action::{Action, DirectResponse, Forward, Timeouts};
+pub use endpoint_match::EndpointMatch;
 pub use filter_chain::{ChainIndex, ChainMatch, ConnectionView};
 pub use filter_settings::FilterSettings;
 pub use fraction::Fraction;

@@ -1,9 +1,12 @@
 //! Choosing a cluster: one by name, one by a request header, or one of several by weight.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use ferromesh_types::Str;
 
+use crate::endpoint_match::EndpointMatch;
+use crate::filter_settings::FilterSettings;
 use crate::mutation::HeaderMutations;
 use crate::request::RequestView;
 
@@ -36,6 +39,10 @@ pub struct WeightedCluster {
     pub headers: HeaderMutations,
     /// The authority for requests that take this cluster.
     pub host_rewrite: Option<Str>,
+    /// Which of its endpoints, where it has subsets; the route's own criteria included.
+    pub endpoint_match: Option<Arc<EndpointMatch>>,
+    /// Settings of filters for requests that take this cluster.
+    pub filters: FilterSettings,
 }
 
 impl WeightedClusters {
@@ -100,11 +107,25 @@ impl ClusterChoice {
     }
 
     /// Chooses where there is no request (TCP): `None` when a header would be needed.
-    pub fn choose_for_connection(&self, random: u64) -> Option<&Str> {
+    pub fn choose_for_connection(&self, random: u64) -> Option<Chosen<'_>> {
         match self {
-            Self::Named(name) => Some(name),
+            Self::Named(name) => Some(Chosen {
+                name: Cow::Borrowed(name),
+                weighted: None,
+            }),
             Self::FromHeader(_) => None,
-            Self::Weighted(clusters) => Some(&clusters.pick(random).name),
+            Self::Weighted(_) => self.weighted(random).map(|cluster| Chosen {
+                name: Cow::Borrowed(&cluster.name),
+                weighted: Some(cluster),
+            }),
+        }
+    }
+
+    /// The one of several clusters that a request gets which drew `random`.
+    pub fn weighted(&self, random: u64) -> Option<&WeightedCluster> {
+        match self {
+            Self::Weighted(clusters) => Some(clusters.pick(random)),
+            Self::Named(_) | Self::FromHeader(_) => None,
         }
     }
 

@@ -173,6 +173,7 @@ fn publish(cluster: &Cluster, found: Vec<(DnsHost, Option<Vec<SocketAddr>>)>) {
                 health: Health::Unknown,
                 transport: Arc::clone(cluster.transports.find(&host.match_metadata)),
                 workload: ferromesh_types::Str::default(),
+                metadata: host.metadata.clone(),
                 check: host.check.clone(),
             }));
         }

@@ -29,6 +29,8 @@ pub struct Endpoint {
     pub transport: Arc<UpstreamTransport>,
     /// `istio.workload` of its metadata; empty without.
     pub workload: Str,
+    /// Its metadata for load balancing, by which subsets are made.
+    pub metadata: serde_json::Map<String, serde_json::Value>,
     /// What it says about its own health checks.
     pub check: Option<Box<EndpointCheck>>,
     /// Carried over by address from one set of endpoints to the next.

@@ -14,6 +14,7 @@ pub mod lb;
 mod original_dst;
 pub mod outlier;
 mod set;
+pub mod subset;
 
 pub use circuit_breaker::{CircuitBreakers, Limit, LimitGuard, Resource, RetryBudget, Thresholds};
 pub use endpoint::{

@@ -39,6 +39,7 @@ impl OriginalDestinations {
                 health: Health::Healthy,
                 transport: Arc::clone(transport),
                 workload: ferromesh_types::Str::default(),
+                metadata: serde_json::Map::new(),
                 check: None,
                 counters: Arc::new(EndpointCounters::default()),
             })

@@ -14,6 +14,7 @@ use super::availability::{Counts, Shares};
 use super::endpoint::{Availability, Endpoint, EndpointCounters};
 use super::health::HealthFlags;
 use super::lb::{PickList, PickSource, SlowStart};
+use super::subset::{SubsetSettings, Subsets};
 
 /// The endpoints of one cluster.
 #[derive(Debug, Default)]
@@ -32,6 +33,8 @@ pub struct EndpointSet {
     pub version: ferromesh_types::Str,
     /// How it was put together.
     pub settings: SetSettings,
+    /// Sets of some of the endpoints; made when the set is put in force.
+    pub(crate) subsets: Subsets,
     pub(crate) shares: Shares,
     locality_weights: LocalityWeights,
 }
@@ -151,6 +154,12 @@ impl EndpointSet {
             self.settings,
             self.version.clone(),
         )
+    }
+
+    /// Prepares the subsets of the endpoints.
+    pub(crate) fn make_subsets(&mut self, settings: &SubsetSettings) {
+        let endpoints: Vec<_> = self.endpoints().cloned().collect();
+        self.subsets = Subsets::new(settings, &endpoints, &self.locality_weights, self.settings);
     }
 
     fn place(&mut self, endpoint: Arc<Endpoint>, weights: &LocalityWeights) {

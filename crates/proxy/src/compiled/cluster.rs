@@ -13,6 +13,7 @@ use super::http2::Http2Settings;
 use super::transport::{Transports, UpstreamTransport};
 use crate::cluster::health_check::{EndpointCheck, is_pending};
 use crate::cluster::lb::{PickContext, pick};
+use crate::cluster::subset::SubsetSettings;
 use crate::cluster::{
     CircuitBreakers, Endpoint, EndpointCounters, EndpointSet, Finding, HealthChecks, LbPolicy,
     OriginalDestinations, OutlierDetection, SetSettings,
@@ -30,6 +31,8 @@ pub struct Cluster {
     pub discovery: Discovery,
     /// How it balances.
     pub lb: LbPolicy,
+    /// How its endpoints form subsets.
+    pub subsets: Option<Arc<SubsetSettings>>,
     /// How its endpoint sets are put together.
     pub set_settings: SetSettings,
     /// How long a connection may take to be made, handshake included.
@@ -80,7 +83,11 @@ impl Cluster {
     /// use [`Self::original_destination`].
     pub fn pick(&self, context: &mut PickContext<'_>) -> Option<Arc<Endpoint>> {
         let set = self.endpoints.current();
-        pick(&set, self.lb, context).cloned()
+        let chosen = match &self.subsets {
+            Some(subsets) => set.subsets.find(subsets, &set, context.wanted)?,
+            None => &set,
+        };
+        pick(chosen, self.lb, context).cloned()
     }
 
     /// The endpoint of an ORIGINAL_DST cluster for a connection to `destination`.
@@ -119,7 +126,10 @@ impl Cluster {
         self.publish_endpoints(self.endpoints.current().rebuilt());
     }
 
-    fn publish_endpoints(&self, set: EndpointSet) {
+    fn publish_endpoints(&self, mut set: EndpointSet) {
+        if let Some(subsets) = &self.subsets {
+            set.make_subsets(subsets);
+        }
         self.stats.membership_total().set(set.total as u64);
         self.stats.membership_healthy().set(set.usable as u64);
         self.stats.membership_degraded().set(set.degraded as u64);
@@ -243,6 +253,8 @@ pub struct DnsHost {
     pub check: Option<Box<EndpointCheck>>,
     /// `envoy.transport_socket_match` of its metadata.
     pub match_metadata: serde_json::Map<String, serde_json::Value>,
+    /// Its metadata for load balancing.
+    pub metadata: serde_json::Map<String, serde_json::Value>,
 }
 
 /// Which addresses of a name are wanted.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use ferromesh_route::ClusterChoice;
+use ferromesh_route::{ClusterChoice, EndpointMatch};
 use ferromesh_types::Str;
 
 use crate::access_log::AccessLog;
@@ -16,6 +16,8 @@ pub struct TcpProxy {
     pub stat_prefix: Str,
     /// Where to.
     pub cluster: ClusterChoice,
+    /// Which of its endpoints, where it has subsets.
+    pub endpoint_match: Option<Arc<EndpointMatch>>,
     /// Time without a byte in either direction; `None` is without limit. Envoy's default is 1 h.
     pub idle_timeout: Option<Duration>,
     /// The connection's whole life.

@@ -53,12 +53,16 @@ impl Exchange<'_> {
             head: &self.head,
             connection: self.connection,
         };
-        let chosen = forward.cluster.choose(&view, self.worker.random());
+        let chosen = forward.cluster.choose(&view, self.draw);
         let Some(cluster) = self.config.cluster(&chosen.name).cloned() else {
             self.manager.stats.no_cluster().inc();
             return Err(LocalReply::no_cluster(forward.cluster_not_found_status));
         };
         let weighted = chosen.weighted.cloned();
+        self.wanted = match &weighted {
+            Some(weighted) => weighted.endpoint_match.clone(),
+            None => forward.endpoint_match.clone(),
+        };
         self.cluster = Some(Arc::clone(&cluster));
         let mut host = None;
         if let Some(weighted) = weighted {
@@ -89,11 +93,13 @@ impl Exchange<'_> {
         }
         let (previous, host_selection_attempts) = retries.avoid();
         let previous_priorities = retries.avoided_priorities();
+        let wanted = self.wanted.as_deref();
         self.worker.with_random(|random| {
             cluster.pick(&mut PickContext {
                 random,
                 hash,
                 previous,
+                wanted,
                 previous_priorities,
                 host_selection_attempts,
             })

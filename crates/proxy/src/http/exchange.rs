@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
 use ferromesh_http::{Headers, RequestHead, ResponseHead};
-use ferromesh_route::{Route, VirtualHost};
+use ferromesh_route::{EndpointMatch, Route, VirtualHost};
 use ferromesh_types::Str;
 
 use super::filter::Memory;
@@ -36,6 +36,10 @@ pub(super) struct Exchange<'w> {
     pub(super) virtual_host: Option<Arc<VirtualHost>>,
     pub(super) route: Option<Arc<Route>>,
     pub(super) cluster: Option<Arc<Cluster>>,
+    /// What decides among weighted clusters, for filters and for the way on alike.
+    pub(super) draw: u64,
+    /// Which of the cluster's endpoints.
+    pub(super) wanted: Option<Arc<EndpointMatch>>,
     pub(super) outcome: Outcome,
     /// What filters noted for those after them and for the access log.
     pub(super) metadata: Metadata,

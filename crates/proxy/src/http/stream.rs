@@ -61,6 +61,8 @@ pub(crate) async fn run(
         virtual_host: None,
         route: None,
         cluster: None,
+        draw: worker.random(),
+        wanted: None,
         outcome: Outcome::default(),
         metadata: Metadata::default(),
         filters: filter::Memory::default(),

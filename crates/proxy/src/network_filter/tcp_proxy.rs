@@ -7,6 +7,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use bytes::BytesMut;
 use ferromesh_net::{RelayCounters, RelayEnd, Side, relay};
+use ferromesh_route::EndpointMatch;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::access_log::{LogRecord, ResponseFlags, log_all};
@@ -148,11 +149,12 @@ async fn try_to_open(
     outcome: &mut Outcome,
 ) {
     let config = worker.config.current();
-    let cluster = settings
-        .cluster
-        .choose_for_connection(worker.random())
-        .and_then(|name| config.cluster(name))
-        .cloned();
+    let chosen = settings.cluster.choose_for_connection(worker.random());
+    let wanted = match chosen.as_ref().and_then(|chosen| chosen.weighted) {
+        Some(weighted) => weighted.endpoint_match.as_deref(),
+        None => settings.endpoint_match.as_deref(),
+    };
+    let cluster = chosen.and_then(|chosen| config.cluster(&chosen.name).cloned());
     let Some(cluster) = cluster else {
         settings.stats.downstream_cx_no_route().inc();
         outcome.flags = ResponseFlags::NO_CLUSTER;
@@ -173,7 +175,8 @@ async fn try_to_open(
             let pause = worker.with_random(|random| backoff.pause(attempt, random));
             tokio::time::sleep(pause).await;
         }
-        let Some(endpoint) = pick(worker, connection, settings, &cluster, &previous) else {
+        let Some(endpoint) = pick(worker, connection, settings, &cluster, (&previous, wanted))
+        else {
             cluster.stats.upstream_cx_none_healthy().inc();
             outcome.flags = ResponseFlags::NO_HEALTHY_UPSTREAM;
             return;
@@ -210,7 +213,7 @@ fn pick(
     connection: &Connection,
     settings: &TcpProxy,
     cluster: &Cluster,
-    previous: &[crate::cluster::Address],
+    (previous, wanted): (&[crate::cluster::Address], Option<&EndpointMatch>),
 ) -> Option<Arc<Endpoint>> {
     if cluster.is_original_destination() {
         return Some(cluster.original_destination(connection.destination));
@@ -222,6 +225,7 @@ fn pick(
         cluster.pick(&mut PickContext {
             hash,
             previous,
+            wanted,
             host_selection_attempts: 5,
             ..PickContext::new(random)
         })

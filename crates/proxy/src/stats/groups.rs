@@ -210,6 +210,16 @@ stat_group! {
 }
 
 stat_group! {
+    /// Of the subsets of one cluster, under `cluster.<name>.`.
+    pub struct SubsetStats {
+        gauge lb_subsets_active = "lb_subsets_active",
+        counter lb_subsets_selected = "lb_subsets_selected",
+        counter lb_subsets_fallback = "lb_subsets_fallback",
+        counter lb_subsets_fallback_panic = "lb_subsets_fallback_panic",
+    }
+}
+
+stat_group! {
     /// Of a fault filter, under `http.<stat prefix>.fault.`.
     pub struct FaultStats {
         counter aborts_injected = "aborts_injected",

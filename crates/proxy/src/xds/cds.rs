@@ -21,7 +21,7 @@ use super::fields::{
 };
 use super::refusal::{At, Refusal, nothing_left};
 use super::transport::AutoNames;
-use super::{eds, health_checks, load_balancing, outlier, transport, upstream_http};
+use super::{eds, health_checks, load_balancing, outlier, subsets, transport, upstream_http};
 use crate::cluster::{
     CircuitBreakers, HealthChecks, HealthFlags, LbPolicy, OriginalDestinations, OutlierDetection,
     RetryBudget, Thresholds,
@@ -82,11 +82,17 @@ fn cluster(mut value: pb::Cluster, context: &mut Context<'_>) -> Result<Cluster,
     if outlier.is_some() {
         set_settings.heeds = set_settings.heeds.with(HealthFlags::FAILED_OUTLIER);
     }
+    let subsets = subsets::compile(
+        value.lb_subset_config.take(),
+        (&context.compiler.stats, &prefix),
+    )
+    .at("lb_subset_config")?;
     let (discovery, assignment) = discovery(&mut value, &name, lb)?;
     let metadata = metadata_object(value.metadata.take().as_ref(), "istio");
     let cluster = Cluster {
         discovery,
         lb,
+        subsets,
         set_settings,
         connect_timeout: value
             .connect_timeout

@@ -18,7 +18,7 @@ use super::fields::{
     address, duration, locality, metadata_object, number, socket_port, tcp_only, text_member,
 };
 use super::refusal::{At, Refusal, nothing_left};
-use super::{health_checks, matchers};
+use super::{health_checks, matchers, subsets};
 use crate::cluster::{Address, Endpoint, EndpointCounters, EndpointSet, Health, SetSettings};
 use crate::compiled::{Cluster, DnsFamily, DnsHost, DnsSettings};
 
@@ -135,6 +135,7 @@ impl Builder<'_> {
             health: health(value.health_status()),
             transport: Arc::clone(self.cluster.transports.find(&criteria)),
             workload: text_member(&istio, "workload"),
+            metadata: metadata_object(metadata.as_ref(), subsets::NAMESPACE),
             check: health_checks::of_endpoint(host.health_check_config.take())
                 .at("endpoint.health_check_config")?,
         }));
@@ -264,6 +265,7 @@ fn dns_locality(group: pb::LocalityLbEndpoints, hosts: &mut Vec<DnsHost>) -> Res
             locality_weight,
             check,
             match_metadata: metadata_object(each.metadata.as_ref(), MATCH_NAMESPACE),
+            metadata: metadata_object(each.metadata.as_ref(), subsets::NAMESPACE),
         });
     }
     Ok(())

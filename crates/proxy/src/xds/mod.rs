@@ -34,6 +34,7 @@ pub(crate) mod refusal;
 mod retries;
 mod route_action;
 pub mod sds;
+mod subsets;
 mod transport;
 mod upstream_http;
 mod validation;

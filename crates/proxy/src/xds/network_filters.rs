@@ -18,12 +18,12 @@ use ferromesh_proto::envoy::r#type::v3::hash_policy::PolicySpecifier;
 use ferromesh_proto::google::protobuf::Any;
 use ferromesh_proto::{any, type_url};
 use ferromesh_route::weighted::WeightedClusters;
-use ferromesh_route::{ClusterChoice, WeightedCluster};
+use ferromesh_route::{ClusterChoice, EndpointMatch, WeightedCluster};
 
 use super::context::Context;
 use super::fields::{data, limit, number};
 use super::refusal::{At, Refusal, nothing_left};
-use super::{access_logs, admission, http_manager};
+use super::{access_logs, admission, http_manager, subsets};
 use crate::compiled::{ConnectBackoff, NetworkFilter, TcpProxy, TerminalFilter};
 use crate::stats::TcpStats;
 
@@ -123,9 +123,11 @@ fn network_filter(config: &Any, context: &mut Context<'_>) -> Result<Kind, Refus
 fn tcp_proxy(mut value: tcp::TcpProxy, context: &mut Context<'_>) -> Result<TcpProxy, Refusal> {
     let stat_prefix = take(&mut value.stat_prefix);
     let prefix = format!("tcp.{stat_prefix}.");
+    let wanted = subsets::endpoint_match(value.metadata_match.take(), None);
     let compiled = TcpProxy {
         stat_prefix: stat_prefix.into(),
-        cluster: cluster(value.cluster_specifier.take())?,
+        cluster: cluster(value.cluster_specifier.take(), wanted.as_ref())?,
+        endpoint_match: wanted,
         idle_timeout: limit(value.idle_timeout.take(), Some(IDLE_TIMEOUT)).at("idle_timeout")?,
         max_duration: limit(value.max_downstream_connection_duration.take(), None)
             .at("max_downstream_connection_duration")?,
@@ -165,7 +167,10 @@ fn backoff(value: BackoffStrategy) -> Result<ConnectBackoff, Refusal> {
     Ok(ConnectBackoff { base, most })
 }
 
-fn cluster(specifier: Option<tcp::tcp_proxy::ClusterSpecifier>) -> Result<ClusterChoice, Refusal> {
+fn cluster(
+    specifier: Option<tcp::tcp_proxy::ClusterSpecifier>,
+    wanted: Option<&Arc<EndpointMatch>>,
+) -> Result<ClusterChoice, Refusal> {
     match specifier {
         Some(tcp::tcp_proxy::ClusterSpecifier::Cluster(name)) => {
             Ok(ClusterChoice::Named(name.into()))
@@ -174,6 +179,7 @@ fn cluster(specifier: Option<tcp::tcp_proxy::ClusterSpecifier>) -> Result<Cluste
             let clusters = weighted.clusters.into_iter().map(|each| WeightedCluster {
                 name: each.name.into(),
                 weight: each.weight,
+                endpoint_match: subsets::endpoint_match(each.metadata_match, wanted),
                 ..WeightedCluster::default()
             });
             WeightedClusters::new(clusters.collect())

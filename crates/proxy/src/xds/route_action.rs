@@ -1,6 +1,7 @@
 //! What routes do: forward, redirect, answer. Retries are in `retries`.
 
 use std::mem::take;
+use std::sync::Arc;
 
 use ferromesh_proto::envoy::config::core::v3::RoutingPriority;
 use ferromesh_proto::envoy::config::route::v3 as pb;
@@ -19,13 +20,15 @@ use ferromesh_route::redirect::RedirectPath;
 use ferromesh_route::rewrite::{HostRewrite, PathRewrite};
 use ferromesh_route::weighted::WeightedClusters;
 use ferromesh_route::{
-    Action, ClusterChoice, DirectResponse, Forward, Redirect, Timeouts, WeightedCluster,
+    Action, ClusterChoice, DirectResponse, EndpointMatch, Forward, Redirect, Timeouts,
+    WeightedCluster,
 };
 
 use super::fields::{data, duration, flag, limit, number, port};
 use super::header_edits::mutations;
+use super::http_filters::route_settings;
 use super::refusal::{At, Refusal, nothing_left};
-use super::{matchers, mirrors, retries};
+use super::{matchers, mirrors, retries, subsets};
 
 /// Compiles a route's action.
 pub(super) fn compile(action: Option<PbAction>) -> Result<Action, Refusal> {
@@ -104,8 +107,10 @@ fn redirect(action: pb::RedirectAction) -> Result<Redirect, Refusal> {
 }
 
 fn forward(mut action: pb::RouteAction) -> Result<Forward, Refusal> {
+    let wanted = subsets::endpoint_match(action.metadata_match.take(), None);
     let forward = Forward {
-        cluster: cluster(action.cluster_specifier.take())?,
+        cluster: cluster(action.cluster_specifier.take(), wanted.as_ref())?,
+        endpoint_match: wanted,
         cluster_not_found_status: match action.cluster_not_found_response_code() {
             ClusterNotFoundResponseCode::ServiceUnavailable => 503,
             ClusterNotFoundResponseCode::NotFound => 404,
@@ -139,14 +144,17 @@ fn forward(mut action: pb::RouteAction) -> Result<Forward, Refusal> {
     Ok(forward)
 }
 
-fn cluster(specifier: Option<ClusterSpecifier>) -> Result<ClusterChoice, Refusal> {
+fn cluster(
+    specifier: Option<ClusterSpecifier>,
+    wanted: Option<&Arc<EndpointMatch>>,
+) -> Result<ClusterChoice, Refusal> {
     match specifier {
         Some(ClusterSpecifier::Cluster(name)) => Ok(ClusterChoice::Named(name.into())),
         Some(ClusterSpecifier::ClusterHeader(name)) => {
             Ok(ClusterChoice::FromHeader(name.to_ascii_lowercase().into()))
         }
         Some(ClusterSpecifier::WeightedClusters(clusters)) => {
-            weighted(clusters).at("weighted_clusters")
+            weighted(clusters, wanted).at("weighted_clusters")
         }
         Some(
             ClusterSpecifier::ClusterSpecifierPlugin(_)
@@ -159,11 +167,14 @@ fn cluster(specifier: Option<ClusterSpecifier>) -> Result<ClusterChoice, Refusal
     }
 }
 
-fn weighted(mut clusters: pb::WeightedCluster) -> Result<ClusterChoice, Refusal> {
+fn weighted(
+    mut clusters: pb::WeightedCluster,
+    wanted: Option<&Arc<EndpointMatch>>,
+) -> Result<ClusterChoice, Refusal> {
     let list = take(&mut clusters.clusters)
         .into_iter()
         .enumerate()
-        .map(|(index, each)| cluster_weight(each).at_index("clusters", index))
+        .map(|(index, each)| cluster_weight(each, wanted).at_index("clusters", index))
         .collect::<Result<Vec<_>, _>>()?;
     // The sum is what counts; an older field repeats it, and there is no runtime to override it.
     clusters.total_weight = None;
@@ -174,7 +185,10 @@ fn weighted(mut clusters: pb::WeightedCluster) -> Result<ClusterChoice, Refusal>
         .ok_or_else(|| Refusal::new("the weights of all clusters are zero"))
 }
 
-fn cluster_weight(mut each: ClusterWeight) -> Result<WeightedCluster, Refusal> {
+fn cluster_weight(
+    mut each: ClusterWeight,
+    wanted: Option<&Arc<EndpointMatch>>,
+) -> Result<WeightedCluster, Refusal> {
     let compiled = WeightedCluster {
         name: take(&mut each.name).into(),
         weight: number(each.weight.take()).unwrap_or(0),
@@ -188,6 +202,8 @@ fn cluster_weight(mut each: ClusterWeight) -> Result<WeightedCluster, Refusal> {
             let cluster_weight::HostRewriteSpecifier::HostRewriteLiteral(host) = specifier;
             host.into()
         }),
+        endpoint_match: subsets::endpoint_match(each.metadata_match.take(), wanted),
+        filters: route_settings::compile(take(&mut each.typed_per_filter_config), None)?,
     };
     nothing_left(&each)?;
     Ok(compiled)

@@ -21,5 +21,6 @@ mod overload;
 mod peers;
 mod resilience;
 mod server_first;
+mod subsets;
 mod tcp;
 mod upgrades;

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use ferromesh_route::EndpointMatch;
+
 use super::{LbPolicy, PickList, PickSource, SlowStart};
 use crate::cluster::set::EndpointSet;
 use crate::cluster::{Address, Endpoint, clock};
@@ -20,6 +22,8 @@ pub struct PickContext<'a> {
     pub hash: Option<u64>,
     /// Endpoints that earlier tries of this request used and that are to be avoided.
     pub previous: &'a [Address],
+    /// Which endpoints, where the cluster has subsets.
+    pub wanted: Option<&'a EndpointMatch>,
     /// Priorities that earlier tries used and that are to be avoided.
     pub previous_priorities: &'a [u32],
     /// How often to pick again when an endpoint is to be avoided.
@@ -33,6 +37,7 @@ impl<'a> PickContext<'a> {
             random,
             hash: None,
             previous: &[],
+            wanted: None,
             previous_priorities: &[],
             host_selection_attempts: 1,
         }

@@ -25,6 +25,7 @@ fn endpoint(number: u8, weight: u32, priority: u32, health: Health) -> Arc<Endpo
         health,
         transport: Arc::new(UpstreamTransport::Raw),
         workload: Str::default(),
+        metadata: serde_json::Map::new(),
         check: None,
         counters: Arc::new(EndpointCounters::default()),
     })

@@ -22,6 +22,7 @@ fn members(count: u8) -> EndpointSet {
             health: Health::Unknown,
             transport: Arc::new(UpstreamTransport::Raw),
             workload: "".into(),
+            metadata: serde_json::Map::new(),
             check: None,
             counters: Arc::new(EndpointCounters::default()),
         })
