@@ -43,29 +43,16 @@ pub(crate) async fn serve(
     stats.downstream_cx_total().inc();
     stats.downstream_pre_cx_active().inc();
     let begun = Instant::now();
-    let mut inspection = Inspection::new(&listener, destination.port());
-    let mut fallback = None;
-    let inspected = match listener.listener_filters_timeout {
-        Some(_) => inspection.run(&listener, &mut stream).await,
-        None => {
-            let asked = Asked {
-                worker: &worker,
-                listener: &listener,
-                destination,
-                peer,
-            };
-            let run = server_first(&asked, &mut inspection, &mut stream, &mut fallback);
-            run.await
-        }
-    };
+    // What looking takes is given back before the connection's long life begins.
+    let looking = look(&worker, &listener, &mut stream, (peer, destination));
+    let looked = Box::pin(looking).await;
     stats.downstream_pre_cx_active().dec();
-    match inspected {
-        Ok(()) => {}
+    let (findings, fallback) = match looked {
+        Ok(looked) => looked,
         Err(Refused::Timeout) => return stats.downstream_pre_cx_timeout().inc(),
         Err(Refused::Closed) => return stats.downstream_listener_filter_remote_close().inc(),
         Err(Refused::ProxyHeader) => return stats.downstream_listener_filter_error().inc(),
-    }
-    let findings = inspection.into_findings();
+    };
     let direct = peer;
     let (peer, destination) = findings.proxied.unwrap_or((peer, destination));
     let Some(chain) = find_chain(&listener, &findings, destination, (peer, direct)) else {
@@ -74,14 +61,14 @@ pub(crate) async fn serve(
     };
     stats.downstream_cx_active().inc();
     // What was opened for another chain closes with `fallback`.
-    let opened = fallback.filter(|(dialled, _)| Arc::ptr_eq(dialled, &chain));
+    let opened = fallback.filter(|fallback| Arc::ptr_eq(&fallback.0, &chain));
     let accepted = Accepted {
         stream: Stream::Tcp(stream),
         findings,
         destination,
         peer,
         direct,
-        opened: opened.map(|(_, opened)| opened),
+        opened,
         handshake,
     };
     Box::pin(take(&worker, &listener, chain, accepted)).await;
@@ -98,8 +85,34 @@ struct Accepted {
     destination: SocketAddr,
     peer: SocketAddr,
     direct: SocketAddr,
-    opened: Option<network_filter::Opened>,
+    opened: Option<Fallback>,
     handshake: Handshake,
+}
+
+/// What was opened while a client was silent, and for which chain.
+type Fallback = Box<(Arc<FilterChain>, network_filter::Opened)>;
+
+/// Looks at the first bytes of a connection.
+async fn look(
+    worker: &Rc<Worker>,
+    listener: &Arc<Listener>,
+    stream: &mut TcpStream,
+    (peer, destination): (SocketAddr, SocketAddr),
+) -> Result<(Findings, Option<Fallback>), Refused> {
+    let mut inspection = Inspection::new(listener, destination.port());
+    let mut fallback = None;
+    if listener.listener_filters_timeout.is_some() {
+        inspection.run(listener, stream).await?;
+    } else {
+        let asked = Asked {
+            worker,
+            listener,
+            destination,
+            peer,
+        };
+        server_first(&asked, &mut inspection, stream, &mut fallback).await?;
+    }
+    Ok((inspection.into_findings(), fallback.map(Box::new)))
 }
 
 /// The listener that is to serve the connection, and where the connection was going.
@@ -185,17 +198,19 @@ async fn take(
     let mut connection = Connection::plain(worker, listener, chain, (peer, direct), destination);
     connection.server_name = server_name.unwrap_or_default();
     connection.tls = tls;
-    let admitted = network_filter::admit(&mut connection);
-    let connection = Rc::new(connection);
-    let _slots = match admitted {
+    let mut connection = Rc::new(connection);
+    let unshared = Rc::get_mut(&mut connection).expect("made just now");
+    let _slots = match network_filter::admit(unshared) {
         Ok(slots) => slots,
         Err(refused) => return Box::pin(refused.see_off(&connection)).await,
     };
     match &connection.chain.terminal {
         TerminalFilter::TcpProxy(settings) => {
             let settings = Arc::clone(settings);
-            let bytes = (early, opened);
-            network_filter::tcp_proxy(worker, &connection, &settings, transport, bytes).await;
+            let bytes = (early, opened.map(|opened| opened.1));
+            let relaying =
+                network_filter::tcp_proxy(worker, &connection, &settings, transport, bytes);
+            Box::pin(relaying).await;
         }
         TerminalFilter::Http(manager) => {
             let manager = Arc::clone(manager);
