@@ -30,6 +30,10 @@ const KEPT_FOR_REFUSALS: usize = 64 * 1024;
 /// that is closing, and once more by bad luck.
 const MOST_REFUSALS: u32 = 3;
 
+/// How many kept connections may turn out to be dead before that is the outcome: an endpoint that
+/// leaves ends all of them at once, and more than one may be taken before that is noticed.
+const MOST_REPLAYS: u32 = 8;
+
 /// What all tries of an exchange have in common.
 pub(super) struct Target<'t> {
     forward: &'t Forward,
@@ -289,13 +293,13 @@ impl Exchange<'_> {
                 // Who never saw the request was not tried: an endpoint that refused the stream
                 // (RFC 9113 section 8.7), or one whose kept connection had died.
                 let died = *dead_connection
-                    && !retries.replayed
+                    && retries.replayed < MOST_REPLAYS
                     && *reason == ResetReason::ConnectionTermination
                     && is_idempotent(&self.head.method);
                 let refused =
                     *reason == ResetReason::RemoteRefused && retries.refused < MOST_REFUSALS;
                 if (died || refused) && ends.body.can_replay() {
-                    retries.replayed |= died;
+                    retries.replayed += u32::from(died);
                     retries.refused += u32::from(refused);
                     retries.previous.pop();
                     retries.previous_priorities.pop();

@@ -24,8 +24,8 @@ pub(super) struct Retries {
     pub(super) previous: Vec<Address>,
     /// Their priorities.
     pub(super) previous_priorities: Vec<u32>,
-    /// The free repetition after a kept connection had died was used.
-    pub(super) replayed: bool,
+    /// Free repetitions after kept connections that had died.
+    pub(super) replayed: u32,
     /// Refused streams that were sent again for free.
     pub(super) refused: u32,
     /// The wait that the last answer asked for.

@@ -4,9 +4,10 @@ use std::net::SocketAddr;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use tokio::io::{AsyncWriteExt, BufReader};
 use tokio::net::TcpListener;
 
-use crate::peers::{Client, Endpoint, Setup, field};
+use crate::peers::{Client, Endpoint, Setup, field, read_message};
 
 /// An address where nobody listens.
 async fn nobody() -> SocketAddr {
@@ -139,6 +140,43 @@ async fn a_kept_connection_that_died_is_not_the_clients_problem() {
 }
 
 #[tokio::test]
+async fn kept_connections_that_die_together_are_not_the_clients_problem() {
+    const KEPT: usize = 3;
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let fixture = Setup::to(listener.local_addr().expect("bound"))
+        .start()
+        .await;
+    let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
+    let mut clients = Vec::new();
+    let mut held = Vec::new();
+    for _ in 0..KEPT {
+        let mut client = Client::connect(fixture.address).await;
+        client.send(GET).await;
+        let (stream, _) = listener.accept().await.expect("the proxy");
+        let mut stream = BufReader::new(stream);
+        read_message(&mut stream).await.expect("a request");
+        clients.push(client);
+        held.push(stream);
+    }
+    for (client, stream) in clients.iter_mut().zip(&mut held) {
+        stream.write_all(answer).await.expect("sent");
+        assert_eq!(client.answer().await.body, b"ok");
+    }
+    // Each of them takes a request and hangs up; only a new connection gets an answer.
+    for mut stream in held {
+        tokio::spawn(async move { read_message(&mut stream).await });
+    }
+    tokio::spawn(async move {
+        let (stream, _) = listener.accept().await.expect("the proxy");
+        let mut stream = BufReader::new(stream);
+        read_message(&mut stream).await.expect("a request");
+        stream.write_all(answer).await.expect("sent");
+    });
+    clients[0].send(GET).await;
+    assert_eq!(clients[0].answer().await.body, b"ok");
+}
+
+#[tokio::test]
 async fn a_drain_lets_the_request_in_flight_end() {
     let (release, held) = tokio::sync::oneshot::channel::<()>();
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
@@ -146,7 +184,7 @@ async fn a_drain_lets_the_request_in_flight_end() {
     let fixture = setup.start().await;
     let (reached, arrived) = tokio::sync::oneshot::channel::<()>();
     tokio::spawn(async move {
-        use tokio::io::{AsyncReadExt, AsyncWriteExt};
+        use tokio::io::AsyncReadExt;
         let (mut stream, _) = listener.accept().await.expect("a connection");
         let mut request = [0; 1024];
         let _ = stream.read(&mut request).await;
