@@ -87,7 +87,20 @@ fn lints() -> anyhow::Result<()> {
         "-D",
         "warnings",
     ];
-    shell::run(shell::cargo().args(arguments))
+    shell::run(shell::cargo().args(arguments))?;
+    // The fuzz targets are a workspace of their own, which shares the folder of this one.
+    let arguments = [
+        "clippy",
+        "--quiet",
+        "--all-targets",
+        "--manifest-path",
+        "fuzz/Cargo.toml",
+    ];
+    let mut fuzz = shell::cargo();
+    fuzz.args(arguments)
+        .arg("--target-dir")
+        .arg(shell::target());
+    shell::run(fuzz.args(["--", "-D", "warnings"]))
 }
 
 fn tests() -> anyhow::Result<()> {

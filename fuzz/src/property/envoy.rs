@@ -176,8 +176,8 @@ impl EnvoyCheck {
             return Ok(None);
         }
         let told = String::from_utf8_lossy(&output.stderr);
-        let lines = told.lines().filter(|line| line.contains("rror"));
-        let reason = lines.last().or_else(|| told.lines().last());
+        let mut lines = told.lines().filter(|line| line.contains("rror"));
+        let reason = lines.next_back().or_else(|| told.lines().next_back());
         Ok(Some(essence(reason.unwrap_or("it said nothing"))))
     }
 }

@@ -41,8 +41,15 @@ pub(super) fn snapshot(added: &[Arc<Object>]) -> Arc<Snapshot> {
     Arc::clone(builder.snapshot())
 }
 
-/// The proxies that are looked at: id, account and labels.
-pub(super) const PROXIES: [(&str, &str, &[(&str, &str)]); 3] = [
+/// A proxy: id, account and labels.
+type Looked = (
+    &'static str,
+    &'static str,
+    &'static [(&'static str, &'static str)],
+);
+
+/// The proxies that are looked at.
+pub(super) const PROXIES: [Looked; 3] = [
     (
         "sidecar~10.1.0.1~web-1.shop~shop.svc.cluster.local",
         "web",

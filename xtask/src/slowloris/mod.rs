@@ -7,6 +7,7 @@
 mod others;
 mod slow;
 
+use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -57,12 +58,13 @@ pub fn run(settings: &Settings) -> anyhow::Result<()> {
         None => build::release()?.join("meshproxy"),
     };
     allow_descriptors(settings.clients)?;
+    let endpoint = Endpoint::http()?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
         .enable_all()
         .build()
         .context("starting a runtime")?;
-    runtime.block_on(measure(settings, &program))
+    runtime.block_on(measure(settings, &program, endpoint.address))
 }
 
 /// Both this process and the proxy, which inherits the limit, hold thousands of sockets: a slow client
@@ -97,10 +99,9 @@ impl Drop for Proxy {
     }
 }
 
-async fn measure(settings: &Settings, program: &Path) -> anyhow::Result<()> {
-    let endpoint = Endpoint::http()?;
+async fn measure(settings: &Settings, program: &Path, endpoint: SocketAddr) -> anyhow::Result<()> {
     let address = free_port()?;
-    let bootstrap = bootstrap(address, endpoint.address).to_string();
+    let bootstrap = bootstrap(address, endpoint).to_string();
     let child = Command::new(program)
         .args(["--concurrency", "1", "--log-level", "error"])
         .args(["--config-yaml", &bootstrap])
@@ -196,7 +197,7 @@ fn report(
     Ok(())
 }
 
-fn bootstrap(address: std::net::SocketAddr, endpoint: std::net::SocketAddr) -> Value {
+fn bootstrap(address: SocketAddr, endpoint: SocketAddr) -> Value {
     let router = "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router";
     let manager = "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.\
                    HttpConnectionManager";
