@@ -17,6 +17,7 @@ mod size;
 mod slowloris;
 mod soak;
 mod suite;
+mod traffic;
 
 use clap::{Parser, Subcommand};
 
@@ -60,6 +61,8 @@ enum Command {
     Golden,
     /// Show behaviours, each a small config with requests, on data planes that have to agree.
     Scenarios(scenarios::Settings),
+    /// Count what becomes of requests under load: weights, localities, ejection, breakers, flips.
+    Traffic(traffic::Settings),
     /// Install or fetch what demo and test need: Debian packages, Envoy.
     Setup(setup::Settings),
 }
@@ -90,6 +93,7 @@ fn run() -> anyhow::Result<()> {
         Command::Slowloris(settings) => slowloris::run(&settings),
         Command::Golden => golden::run(),
         Command::Scenarios(settings) => scenarios::run(&settings),
+        Command::Traffic(settings) => traffic::run(&settings),
         Command::Setup(settings) => setup::run(&settings),
     }
 }

@@ -21,7 +21,6 @@ pub(crate) fn add(pod: &mut Value, context: &Context<'_>, initial: &[&str], runn
     let mut label = |key: &str, value: String| {
         labels.entry(key).or_insert_with(|| json!(value));
     };
-    label("security.istio.io/tlsMode", "istio".to_owned());
     label("service.istio.io/canonical-name", shortened(&name));
     label("service.istio.io/canonical-revision", revision);
 
@@ -55,6 +54,14 @@ pub(crate) fn add(pod: &mut Value, context: &Context<'_>, initial: &[&str], runn
         annotations.insert("prometheus.io/port".to_owned(), json!(status_port));
         annotations.insert("prometheus.io/path".to_owned(), json!("/stats/prometheus"));
     }
+}
+
+/// Says that the pod's ports take mutual TLS of the mesh. A gateway's ports take what its servers
+/// say, so it has no such label.
+pub(crate) fn takes_mutual_tls(pod: &mut Value) {
+    object(pod, "labels")
+        .entry("security.istio.io/tlsMode")
+        .or_insert_with(|| json!("istio"));
 }
 
 /// The application's own scrape annotations, for the status server to merge.

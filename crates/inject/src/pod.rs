@@ -92,6 +92,7 @@ fn sidecar(pod: &mut Value, context: &Context<'_>) -> Result<(), InjectError> {
         running.push("istio-proxy");
     }
     list(pod, "volumes").extend(volumes::volumes());
+    metadata::takes_mutual_tls(pod);
     metadata::add(pod, context, &initial, &running);
     Ok(())
 }

@@ -92,6 +92,19 @@ fn a_host_network_pod_and_the_cluster_s_own_namespaces_are_left_alone() {
 }
 
 #[test]
+fn a_gateway_does_not_say_that_its_ports_take_mutual_tls() {
+    let mut gateway = pod(
+        json!({"istio": "egressgateway"}),
+        json!({"inject.istio.io/templates": "gateway"}),
+    );
+    gateway["spec"]["containers"][0]["name"] = json!("istio-proxy");
+    let pod = injected(&gateway).expect("the pod is fine");
+    let labels = &pod["metadata"]["labels"];
+    assert!(labels["security.istio.io/tlsMode"].is_null(), "{labels}");
+    assert_eq!(labels["service.istio.io/canonical-revision"], "latest");
+}
+
+#[test]
 fn an_injected_pod_has_redirection_then_proxy_then_application() {
     let pod = injected(&plain()).expect("the pod is fine");
     let initial = &pod["spec"]["initContainers"];

@@ -187,6 +187,7 @@ const SAMPLE_IMAGES: &[(&[&str], &str)] = &[
     (&["http-echo"], "http-echo"),
     (&["grpc-echo"], "grpc-echo"),
     (&["whoami"], "whoami"),
+    (&["ferromesh/echo"], "echo"),
     (
         &[
             "helloworld",

@@ -4,8 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ferromesh_proxy::compiled::{Cluster, Discovery, TcpProxy, UpstreamTransport};
+use ferromesh_route::mirror::{MirrorCluster, shadow_authority};
 use ferromesh_route::request::PlainRequest;
-use ferromesh_route::{ClusterChoice, Forward, HeaderMutations, RetryPolicy};
+use ferromesh_route::{ClusterChoice, Forward, Fraction, HeaderMutations, RetryPolicy};
 use ferromesh_types::Str;
 
 use crate::call::Call;
@@ -32,10 +33,23 @@ pub struct Forwarding {
     pub authority: String,
     /// The request's headers after the edits of its route; `None` for bytes.
     pub request_headers: Option<Headers>,
+    /// Copies that are sent besides.
+    pub mirrors: Vec<Mirror>,
     /// How many keys decide about consistent hashing.
     pub hash_keys: usize,
     /// The status when the cluster does not exist.
     pub not_found: u16,
+}
+
+/// A copy of the request whose answer nobody sees.
+#[derive(Clone, Debug)]
+pub struct Mirror {
+    /// Where it goes.
+    pub target: Target,
+    /// The share of the requests that is copied.
+    pub share: Fraction,
+    /// The authority that is sent.
+    pub authority: String,
 }
 
 /// The status when no endpoint can be used.
@@ -138,6 +152,7 @@ pub(crate) fn bytes(plane: &Plane, proxy: &TcpProxy, call: &Call, walk: &mut Wal
         path: String::new(),
         authority: String::new(),
         request_headers: None,
+        mirrors: Vec::new(),
         hash_keys: usize::from(proxy.hash_source_ip),
         not_found: NO_ENDPOINT,
     };
@@ -177,6 +192,10 @@ pub(crate) fn request(
         .host_rewrite
         .as_ref()
         .and_then(|rewrite| rewrite.apply(request, None));
+    let authority = weighted_host
+        .map(|host| host.to_string())
+        .or(rewritten)
+        .unwrap_or_else(|| request.authority.clone());
     let forwarding = Forwarding {
         shares: shares(plane, &how.cluster, &drawn, call),
         drawn,
@@ -189,15 +208,43 @@ pub(crate) fn request(
             status_codes: policy.status_codes.clone(),
         }),
         path,
-        authority: weighted_host
-            .map(|host| host.to_string())
-            .or(rewritten)
-            .unwrap_or_else(|| request.authority.clone()),
+        mirrors: mirrors(plane, how, &authority, request, call),
+        authority,
         request_headers: Some(headers::edited(&request.headers, &levels)),
         hash_keys: how.hash_policies.len(),
         not_found: how.cluster_not_found_status,
     };
     arrive(forwarding, walk)
+}
+
+fn mirrors(
+    plane: &Plane,
+    how: &Forward,
+    authority: &str,
+    request: &PlainRequest,
+    call: &Call,
+) -> Vec<Mirror> {
+    let named = |cluster: &MirrorCluster| match cluster {
+        MirrorCluster::Named(name) => Some(name.clone()),
+        MirrorCluster::FromHeader(header) => {
+            let mut headers = request.headers.iter();
+            let found = headers.find(|(name, _)| *name == **header);
+            found.map(|(_, value)| Str::from(value.as_str()))
+        }
+    };
+    let each = how.mirrors.iter().filter_map(|mirror| {
+        let name = named(&mirror.cluster)?;
+        Some(Mirror {
+            target: target(plane, &name, call),
+            share: mirror.share,
+            authority: if mirror.shadow_suffix {
+                shadow_authority(authority)
+            } else {
+                authority.to_owned()
+            },
+        })
+    });
+    each.collect()
 }
 
 fn arrive(forwarding: Forwarding, walk: &mut Walk) -> End {

@@ -22,7 +22,7 @@ mod route;
 mod walk;
 
 pub use call::{Call, Direction, Protocol, Tls};
-pub use forward::{Forwarding, Retrying, Share, Target, TargetEndpoint, UpstreamTlsMode};
+pub use forward::{Forwarding, Mirror, Retrying, Share, Target, TargetEndpoint, UpstreamTlsMode};
 pub use headers::Headers;
 pub use mesh::{Mesh, MeshError, proxy};
 pub use plane::{Plane, RefusedResource, ResourceKind};

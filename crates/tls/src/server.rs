@@ -5,10 +5,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use ferromesh_types::Str;
 use rustls::ServerConfig;
 use rustls::server::danger::ClientCertVerifier;
-use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
+use rustls::server::{Acceptor, ClientHello, NoServerSessionStorage, WebPkiClientVerifier};
 use rustls::sign::CertifiedKey;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio_rustls::TlsAcceptor;
+use tokio_rustls::LazyConfigAcceptor;
 
 use crate::certificates::Certificates;
 use crate::error::TlsError;
@@ -33,6 +33,8 @@ struct Built {
     identities: Vec<Arc<Secret>>,
     roots: Option<Arc<Secret>>,
     config: Arc<ServerConfig>,
+    /// The same without application protocols, for clients that offer others.
+    silent: Arc<ServerConfig>,
     /// What our first certificate says.
     local: Option<Arc<PeerCertificate>>,
 }
@@ -66,7 +68,7 @@ impl TlsServer {
             settings.client_roots = Some(Str::from("roots"));
         }
         let server = Self::new(settings, store);
-        server.config()?;
+        server.built()?;
         Ok(server)
     }
 
@@ -77,7 +79,7 @@ impl TlsServer {
 
     /// Whether the secrets are there and usable.
     pub fn check(&self) -> Result<(), TlsError> {
-        self.config().map(drop)
+        self.built().map(drop)
     }
 
     /// What our own (first) certificate says, as of the last handshake.
@@ -91,14 +93,22 @@ impl TlsServer {
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
-        let acceptor = TlsAcceptor::from(self.config()?);
-        let inner = Box::pin(acceptor.accept(stream))
+        let (config, silent) = self.built()?;
+        let start = LazyConfigAcceptor::new(Acceptor::default(), stream);
+        let start = Box::pin(start).await.map_err(TlsError::Handshake)?;
+        let config = if shares_protocol(&start.client_hello(), &config) {
+            config
+        } else {
+            silent
+        };
+        let inner = Box::pin(start.into_stream(config))
             .await
             .map_err(TlsError::Handshake)?;
         Ok(ServerStream { inner })
     }
 
-    fn config(&self) -> Result<Arc<ServerConfig>, TlsError> {
+    /// The configuration, and the one for clients with whom there is no common application protocol.
+    fn built(&self) -> Result<(Arc<ServerConfig>, Arc<ServerConfig>), TlsError> {
         let find = |name: &Str| {
             let found = self.store.find(name);
             found.ok_or_else(|| TlsError::SecretMissing(name.clone()))
@@ -119,19 +129,27 @@ impl TlsServer {
                 .all(|(was, is)| Arc::ptr_eq(was, is))
             && same(built.roots.as_ref(), roots.as_ref())
         {
-            return Ok(Arc::clone(&built.config));
+            return Ok((Arc::clone(&built.config), Arc::clone(&built.silent)));
         }
         let keys = self.keys(&identities)?;
         let leaf = keys.first().and_then(|key| key.cert.first());
         let local = leaf.and_then(|leaf| PeerCertificate::from_chain([leaf.as_ref()]));
         let config = Arc::new(self.build(keys, roots.as_deref())?);
+        let silent = if config.alpn_protocols.is_empty() {
+            Arc::clone(&config)
+        } else {
+            let mut silent = (*config).clone();
+            silent.alpn_protocols.clear();
+            Arc::new(silent)
+        };
         *built = Some(Built {
             identities,
             roots,
             config: Arc::clone(&config),
+            silent: Arc::clone(&silent),
             local: local.map(Arc::new),
         });
-        Ok(config)
+        Ok((config, silent))
     }
 
     fn keys(&self, identities: &[Arc<Secret>]) -> Result<Vec<Arc<CertifiedKey>>, TlsError> {
@@ -212,6 +230,16 @@ impl TlsServer {
             pins: self.settings.client_pins.clone(),
         }))
     }
+}
+
+/// Whether the client offers an application protocol that `config` has. Where it offers only others
+/// the handshake goes on without one, as in Envoy, while rustls would refuse it (RFC 7301 section
+/// 3.2 allows both): a mesh's own protocols for bytes are no protocols of the server's.
+fn shares_protocol(hello: &ClientHello<'_>, config: &ServerConfig) -> bool {
+    let Some(mut offered) = hello.alpn() else {
+        return true;
+    };
+    offered.any(|name| config.alpn_protocols.iter().any(|own| own == name))
 }
 
 /// Whether two optional secrets are the same generation.

@@ -117,6 +117,20 @@ async fn both_sides_know_each_other_by_spiffe_id() {
 }
 
 #[tokio::test]
+async fn a_client_that_offers_other_protocols_only_goes_on_without_one() {
+    let authority = Authority::new();
+    let server = mesh_server(store(&authority, CATALOG));
+    let mut settings = mesh_client(store(&authority, WEBAPP), CATALOG)
+        .settings()
+        .clone();
+    settings.alpn = vec!["istio".into()];
+    let client = TlsClient::new(settings, store(&authority, WEBAPP));
+    let (client_id, _, alpn, _) = shake(&server, &client).await.expect("a handshake");
+    assert_eq!(client_id, Some(WEBAPP.into()));
+    assert_eq!(alpn, None);
+}
+
+#[tokio::test]
 async fn a_server_with_another_id_is_refused() {
     let authority = Authority::new();
     let server = mesh_server(store(&authority, "spiffe://cluster.local/ns/shop/sa/other"));

@@ -5,6 +5,7 @@
 
 mod catalog;
 mod client;
+mod echo;
 mod fake_service;
 mod forum;
 mod grpc_echo;
@@ -47,6 +48,8 @@ enum App {
     GrpcEcho(grpc_echo::Settings),
     /// Says who it is and what it was asked.
     Whoami(whoami::Settings),
+    /// Like whoami; fails or waits on demand, and remembers what it received.
+    Echo(echo::Settings),
     /// The demo application of Istio's first release.
     Helloworld(helloworld::Settings),
 }
@@ -64,6 +67,7 @@ async fn main() -> anyhow::Result<()> {
         App::HttpEcho(settings) => http_echo::run(settings).await,
         App::GrpcEcho(settings) => grpc_echo::run(settings).await,
         App::Whoami(settings) => whoami::run(settings).await,
+        App::Echo(settings) => echo::run(settings).await,
         App::Helloworld(settings) => helloworld::run(settings).await,
     }
 }

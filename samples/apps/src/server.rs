@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use ferromesh_tls::{ClientAuth, TlsServer};
 use http::{HeaderValue, Request, Response, StatusCode, header};
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Full};
@@ -16,6 +17,7 @@ use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tracing::{info, warn};
@@ -23,10 +25,45 @@ use tracing::{info, warn};
 /// The body of an answer.
 pub(crate) type Body = UnsyncBoxBody<Bytes, Infallible>;
 
-/// What the handlers get: the request with the peer's address.
+/// What the handlers get: the request, and where it came from and arrived.
 pub(crate) struct Call {
     pub(crate) request: Request<Incoming>,
     pub(crate) peer: SocketAddr,
+    pub(crate) local: Option<SocketAddr>,
+    /// The server name of the client's TLS.
+    pub(crate) server_name: Option<String>,
+}
+
+/// A socket that is listened on.
+pub(crate) struct Entrance {
+    listener: TcpListener,
+    tls: Option<Arc<TlsServer>>,
+}
+
+impl Entrance {
+    /// One for plaintext.
+    pub(crate) async fn plain(address: &str) -> anyhow::Result<Self> {
+        let listener = TcpListener::bind(address).await?;
+        info!(address = %listener.local_addr()?, "listening");
+        Ok(Self {
+            listener,
+            tls: None,
+        })
+    }
+
+    /// One for TLS, with a certificate for `name` that nobody signed.
+    pub(crate) async fn tls(address: &str, name: &str) -> anyhow::Result<Self> {
+        let made = rcgen::generate_simple_self_signed([name.to_owned()])?;
+        let (chain, key) = (made.cert.pem(), made.signing_key.serialize_pem());
+        let open = ClientAuth::None;
+        let protocols = &["http/1.1"];
+        let server = TlsServer::from_pem(chain.as_bytes(), key.as_bytes(), None, open, protocols)?;
+        let plain = Self::plain(address).await?;
+        Ok(Self {
+            tls: Some(Arc::new(server)),
+            ..plain
+        })
+    }
 }
 
 /// How an answer ends the connection.
@@ -39,6 +76,9 @@ pub(crate) enum Answer {
 /// After SIGTERM, requests in flight may take this long.
 const GRACE: Duration = Duration::from_secs(10);
 
+/// A TLS handshake that takes longer has failed.
+const LONGEST_HANDSHAKE: Duration = Duration::from_secs(10);
+
 /// The largest body that a stand-in reads.
 const LARGEST_BODY: usize = 16 << 20;
 
@@ -48,44 +88,102 @@ where
     F: Fn(Call) -> R + Send + Sync + 'static,
     R: Future<Output = Answer> + Send + 'static,
 {
-    let listener = TcpListener::bind(address).await?;
-    info!(address = %listener.local_addr()?, "listening");
+    serve_all(vec![Entrance::plain(address).await?], handler).await
+}
+
+/// Serves all entrances until SIGTERM.
+pub(crate) async fn serve_all<F, R>(entrances: Vec<Entrance>, handler: F) -> anyhow::Result<()>
+where
+    F: Fn(Call) -> R + Send + Sync + 'static,
+    R: Future<Output = Answer> + Send + 'static,
+{
     let handler = Arc::new(handler);
     let (stop, stopped) = watch::channel(false);
     let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
     let mut interrupt = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::interrupt())?;
-    loop {
-        tokio::select! {
-            accepted = listener.accept() => match accepted {
-                Ok((stream, peer)) => {
-                    // Small answers must not wait for an acknowledgement.
-                    let _ = stream.set_nodelay(true);
-                    tokio::spawn(connection(stream, peer, Arc::clone(&handler), stopped.clone()));
-                }
-                Err(error) => warn!(%error, "cannot accept a connection"),
-            },
-            _ = terminate.recv() => break,
-            _ = interrupt.recv() => break,
-        }
+    let mut accepting = tokio::task::JoinSet::new();
+    for entrance in entrances {
+        accepting.spawn(accept(entrance, Arc::clone(&handler), stopped.clone()));
     }
-    drop((listener, stopped));
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    // Closes the listening sockets.
+    accepting.shutdown().await;
+    drop(stopped);
     stop.send_replace(true);
     let _ = tokio::time::timeout(GRACE, stop.closed()).await;
     Ok(())
 }
 
-async fn connection<F, R>(
+async fn accept<F, R>(entrance: Entrance, handler: Arc<F>, stopped: watch::Receiver<bool>)
+where
+    F: Fn(Call) -> R + Send + Sync + 'static,
+    R: Future<Output = Answer> + Send + 'static,
+{
+    loop {
+        match entrance.listener.accept().await {
+            Ok((stream, peer)) => {
+                // Small answers must not wait for an acknowledgement.
+                let _ = stream.set_nodelay(true);
+                let came = (peer, stream.local_addr().ok());
+                let (handler, stopped) = (Arc::clone(&handler), stopped.clone());
+                match &entrance.tls {
+                    None => tokio::spawn(connection(stream, came, None, handler, stopped)),
+                    Some(tls) => {
+                        tokio::spawn(secured(Arc::clone(tls), stream, came, handler, stopped))
+                    }
+                };
+            }
+            Err(error) => warn!(%error, "cannot accept a connection"),
+        }
+    }
+}
+
+/// The peer's address, and ours.
+type Came = (SocketAddr, Option<SocketAddr>);
+
+async fn secured<F, R>(
+    tls: Arc<TlsServer>,
     stream: tokio::net::TcpStream,
-    peer: SocketAddr,
+    came: Came,
+    handler: Arc<F>,
+    stopped: watch::Receiver<bool>,
+) where
+    F: Fn(Call) -> R + Send + Sync + 'static,
+    R: Future<Output = Answer> + Send + 'static,
+{
+    match tokio::time::timeout(LONGEST_HANDSHAKE, tls.accept(stream)).await {
+        Ok(Ok(stream)) => {
+            let name = stream.server_name().map(str::to_owned);
+            connection(stream, came, name, handler, stopped).await;
+        }
+        Ok(Err(error)) => info!(%error, "the TLS handshake failed"),
+        Err(_) => info!("the TLS handshake took too long"),
+    }
+}
+
+async fn connection<S, F, R>(
+    stream: S,
+    (peer, local): Came,
+    server_name: Option<String>,
     handler: Arc<F>,
     mut stopped: watch::Receiver<bool>,
 ) where
+    S: AsyncRead + AsyncWrite + Unpin + 'static,
     F: Fn(Call) -> R + Send + Sync + 'static,
     R: Future<Output = Answer> + Send + 'static,
 {
     let service = service_fn(move |request| {
         let handler = Arc::clone(&handler);
-        async move { answer(&*handler, Call { request, peer }).await }
+        let call = Call {
+            request,
+            peer,
+            local,
+            server_name: server_name.clone(),
+        };
+        async move { answer(&*handler, call).await }
     });
     let builder = auto::Builder::new(TokioExecutor::new());
     let mut serving = pin!(builder.serve_connection(TokioIo::new(stream), service));

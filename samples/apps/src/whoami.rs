@@ -3,7 +3,7 @@
 use http::StatusCode;
 
 use crate::fake_service::{own_addresses, title_case};
-use crate::server::{self, Answer, Call};
+use crate::server::{self, Call};
 
 /// Settings of the service.
 #[derive(clap::Args)]
@@ -19,13 +19,14 @@ pub(crate) struct Settings {
 pub(crate) async fn run(settings: Settings) -> anyhow::Result<()> {
     let hostname = settings.hostname;
     server::serve(&settings.listen, move |call| {
-        let answer = answer(&call, &hostname);
-        async move { answer }
+        let text = text(&call, &hostname);
+        async move { server::reply(StatusCode::OK, "text/plain; charset=utf-8", text) }
     })
     .await
 }
 
-fn answer(call: &Call, hostname: &str) -> Answer {
+/// Who answers, and the head of the request.
+pub(crate) fn text(call: &Call, hostname: &str) -> String {
     let request = &call.request;
     let mut text = format!("Hostname: {hostname}\n");
     for address in own_addresses() {
@@ -42,5 +43,5 @@ fn answer(call: &Call, hostname: &str) -> Answer {
         let value = String::from_utf8_lossy(value.as_bytes());
         text.push_str(&format!("{}: {value}\n", title_case(name.as_str())));
     }
-    server::reply(StatusCode::OK, "text/plain; charset=utf-8", text)
+    text
 }

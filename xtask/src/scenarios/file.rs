@@ -77,6 +77,27 @@ pub struct Expectation {
     pub gets: BTreeMap<String, Option<String>>,
     /// The body of an answer that the proxy itself gives.
     pub body: Option<String>,
+    /// The response flags in the access log of the client's proxy.
+    pub flags: Option<String>,
+    /// What workloads receive of it, copies and further tries included.
+    pub receives: Vec<Receipt>,
+}
+
+/// What a workload must have received of a request.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Receipt {
+    /// The deployment.
+    pub by: String,
+    /// How often.
+    pub times: u32,
+    /// The path that it sees.
+    pub path: Option<String>,
+    /// The authority that it sees.
+    pub host: Option<String>,
+    /// The headers that it sees; null for those that it must not see.
+    #[serde(default)]
+    pub sees: BTreeMap<String, Option<String>>,
 }
 
 fn client() -> String {

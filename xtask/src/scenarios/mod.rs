@@ -6,9 +6,12 @@
 
 mod answer;
 mod console;
+mod curl;
 mod file;
+mod pods;
 mod sandboxed;
 mod simulated;
+mod witness;
 
 use std::path::PathBuf;
 use std::time::Instant;
@@ -18,8 +21,9 @@ use anyhow::bail;
 use crate::{build, setup, shell};
 use answer::judge;
 use file::{Scenario, read_all};
-use sandboxed::Sandbox;
+pub use sandboxed::Sandbox;
 use simulated::Simulation;
+pub use witness::pause;
 
 /// The namespace of the client and of most workloads.
 const NAMESPACE: &str = "east";
@@ -94,11 +98,11 @@ fn simulate(
         verdicts.push(shown("simulate", scenario, || {
             let answers = simulation.run(scenario)?;
             let mut wrong = Vec::new();
-            for (ask, (answers, way)) in scenario.plan.requests.iter().zip(&answers) {
+            for (ask, (outcome, way)) in scenario.plan.requests.iter().zip(&answers) {
                 if settings.explain {
                     println!("{} {}\n{way}", ask.method, ask.url);
                 }
-                let found = judge(&ask.expect, answers);
+                let found = judge(&ask.expect, outcome);
                 wrong.extend(found.into_iter().map(|each| format!("{}: {each}", ask.url)));
             }
             Ok(wrong)

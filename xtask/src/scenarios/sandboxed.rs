@@ -2,6 +2,7 @@
 //! of one scenario after the other are put in place by saving a file.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -10,10 +11,11 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, bail};
 use serde_json::Value;
 
-use super::NAMESPACE;
-use super::answer::{Answer, judge};
+use super::answer::{Outcome, Received, judge};
 use super::console::Console;
-use super::file::{Ask, Scenario};
+use super::file::{Ask, Expectation, Scenario};
+use super::pods::Pods;
+use super::{NAMESPACE, curl, witness};
 use crate::shell;
 
 /// The sandbox's name: it keeps the scenarios apart from sandboxes of the user.
@@ -22,9 +24,6 @@ const NAME: &str = "scenarios";
 const PATIENCE: Duration = Duration::from_secs(10);
 /// How long the first right answer may take after that: a listener drains, a connection is made.
 const SETTLING: Duration = Duration::from_secs(2);
-/// What parts the answers of one program run.
-const SEPARATOR: &str = "\u{1e}";
-
 /// A change that no scenario is about: with it every scenario is a new generation, also where its
 /// objects are those before.
 const MARKER: &str = "---
@@ -44,11 +43,11 @@ pub struct Sandbox {
     meshctl: PathBuf,
     config: PathBuf,
     gateway: String,
+    pods: Pods,
     applied: u32,
-    /// In the client's pod.
-    client: Option<Console>,
-    /// In the control plane's.
-    control: Option<Console>,
+    asked: u32,
+    /// Shells that have been opened, by namespace and deployment.
+    consoles: BTreeMap<(String, String), Console>,
 }
 
 impl Sandbox {
@@ -68,9 +67,10 @@ impl Sandbox {
             meshctl: programs.join("meshctl"),
             config,
             gateway: String::new(),
+            pods: Pods::new(environment)?,
             applied: 0,
-            client: None,
-            control: None,
+            asked: 0,
+            consoles: BTreeMap::new(),
         };
         // One of this name that an interrupted run left is in the way.
         let _ = shell::capture(&mut sandbox.command("down"));
@@ -82,14 +82,17 @@ impl Sandbox {
         }
         shell::run(up.stdin(Stdio::null()))?;
         sandbox.gateway = sandbox.find_gateway()?;
-        sandbox.client = Some(sandbox.console(&format!("{NAMESPACE}/deploy/client"))?);
-        sandbox.control = Some(sandbox.console("istio-system/deploy/istiod")?);
         Ok(sandbox)
+    }
+
+    /// The address of the ingress gateway.
+    pub fn gateway(&self) -> &str {
+        &self.gateway
     }
 
     /// Takes it down.
     pub fn down(mut self) -> anyhow::Result<()> {
-        drop((self.client.take(), self.control.take()));
+        self.consoles.clear();
         shell::output(&mut self.command("down")).map(drop)
     }
 
@@ -99,8 +102,15 @@ impl Sandbox {
         command
     }
 
-    fn console(&self, pod: &str) -> anyhow::Result<Console> {
-        Console::open(self.command("exec").arg(pod))
+    /// The shell in a pod of a deployment.
+    fn console(&mut self, namespace: &str, deployment: &str) -> anyhow::Result<&mut Console> {
+        let pod = format!("{namespace}/deploy/{deployment}");
+        let mut enter = self.command("exec");
+        let key = (namespace.to_owned(), deployment.to_owned());
+        Ok(match self.consoles.entry(key) {
+            Entry::Occupied(open) => open.into_mut(),
+            Entry::Vacant(none) => none.insert(Console::open(enter.arg(pod))?),
+        })
     }
 
     fn find_gateway(&self) -> anyhow::Result<String> {
@@ -114,14 +124,14 @@ impl Sandbox {
 
     /// A debug page of the control plane.
     fn page(&mut self, name: &str) -> anyhow::Result<Value> {
-        let control = self.control.as_mut().context("the sandbox is down")?;
         let url = format!("http://127.0.0.1:8080/debug/{name}");
+        let control = self.console("istio-system", "istiod")?;
         let text = control.run(&["curl", "-sf", &url])?;
         serde_json::from_str(&text).with_context(|| format!("the control plane has no page {name}"))
     }
 
     /// Puts the objects in force and waits until every proxy has acknowledged them.
-    fn apply(&mut self, objects: &str) -> anyhow::Result<()> {
+    pub fn apply(&mut self, objects: &str) -> anyhow::Result<()> {
         let before = self.page("push_status")?["generation"].as_u64();
         self.applied += 1;
         let marker = MARKER.replace("NUMBER", &self.applied.to_string());
@@ -176,83 +186,62 @@ impl Sandbox {
         }
     }
 
-    fn ask(&mut self, ask: &Ask) -> anyhow::Result<Vec<Answer>> {
-        let mut words: Vec<String> = ["curl", "-s", "-i", "--max-time", "10", "--path-as-is"]
-            .map(str::to_owned)
-            .to_vec();
-        let mut add = |parts: [&str; 2]| words.extend(parts.map(str::to_owned));
-        add(["-X", &ask.method]);
-        add(["-w", SEPARATOR]);
-        for (name, value) in &ask.headers {
-            add(["-H", &format!("{name}: {value}")]);
+    fn ask(&mut self, ask: &Ask) -> anyhow::Result<Outcome> {
+        self.asked += 1;
+        let mark = format!("scenario-{}", self.asked);
+        let expect = &ask.expect;
+        let mut extra = Vec::new();
+        if !expect.receives.is_empty() {
+            extra.push((witness::MARK.to_owned(), mark.clone()));
         }
-        let gateway = ask.from == "gateway";
-        let port = ask.to.as_deref().and_then(|to| to.rsplit_once(':'));
-        let port = port.map_or("80", |(_, port)| port);
-        match &ask.to {
-            _ if gateway => add(["--connect-to", &format!("::{}:{port}", self.gateway)]),
-            Some(to) => add(["--connect-to", &format!("::{to}")]),
-            None => {}
+        if expect.flags.is_some() {
+            extra.push(("user-agent".to_owned(), mark.clone()));
         }
-        words.extend(std::iter::repeat_n(ask.url.clone(), ask.times as usize));
-        let text = if gateway {
-            let output = shell::capture(Command::new("curl").args(&words[1..]))?;
+        let words = curl::words(ask, &self.gateway, &extra);
+        let text = if ask.from == "gateway" {
+            let output = shell::capture(Command::new(&words[0]).args(&words[1..]))?;
             String::from_utf8_lossy(&output.stdout).into_owned()
         } else {
-            let client = self.client.as_mut().context("the sandbox is down")?;
-            client.run(&words)?
+            self.console(NAMESPACE, "client")?.run(&words)?
         };
-        let answers: Vec<Answer> = text
-            .split(SEPARATOR)
-            .filter(|part| !part.trim().is_empty())
-            .map(read_answer)
-            .collect();
-        if answers.len() == ask.times as usize {
-            return Ok(answers);
+        let mut outcome = Outcome {
+            answers: curl::read_answers(&text, ask.times),
+            received: None,
+        };
+        if !expect.receives.is_empty() {
+            outcome.received = Some(self.received(expect, &mark)?);
         }
-        // A connection that was closed without an answer.
-        Ok(vec![Answer {
-            status: Some(0),
-            ..Answer::default()
-        }])
+        if expect.flags.is_some() {
+            let times = ask.times as usize;
+            let flags = witness::flags(|| self.access_log(), &mark, times)?;
+            for (number, answer) in outcome.answers.iter_mut().enumerate() {
+                answer.flags = Some(flags.get(number).cloned().unwrap_or_default());
+            }
+        }
+        Ok(outcome)
     }
-}
 
-/// Reads an HTTP answer with its head, as curl prints it, and the head that the echo repeats.
-fn read_answer(text: &str) -> Answer {
-    let (head, body) = text.split_once("\r\n\r\n").unwrap_or((text, ""));
-    let status = head.split(' ').nth(1).and_then(|code| code.parse().ok());
-    let mut answer = Answer {
-        status,
-        gets: Some(headers(head.lines().skip(1))),
-        ..Answer::default()
-    };
-    let Some(hostname) = body.strip_prefix("Hostname: ") else {
-        answer.body = Some(body.to_owned());
-        return answer;
-    };
-    answer.by = hostname.lines().next().unwrap_or_default().to_owned();
-    let seen: Vec<&str> = body.lines().collect();
-    let request = seen.iter().position(|line| line.contains(" HTTP/"));
-    if let Some(at) = request {
-        answer.path = seen[at].split(' ').nth(1).map(str::to_owned);
-        let sees = headers(seen[at + 1..].iter().copied());
-        answer.host = sees.get("host").cloned();
-        answer.sees = Some(sees);
+    fn received(&mut self, expect: &Expectation, mark: &str) -> anyhow::Result<Vec<Received>> {
+        let mut all = Vec::new();
+        for receipt in &expect.receives {
+            let namespace = self.namespace_of(&receipt.by)?;
+            let console = self.console(&namespace, &receipt.by)?;
+            let wanted = receipt.times as usize;
+            all.extend(witness::received(console, &receipt.by, mark, wanted)?);
+        }
+        Ok(all)
     }
-    answer
-}
 
-fn headers<'a>(lines: impl Iterator<Item = &'a str>) -> BTreeMap<String, String> {
-    let mut found: BTreeMap<String, String> = BTreeMap::new();
-    for (name, value) in lines.filter_map(|line| line.split_once(": ")) {
-        found
-            .entry(name.to_ascii_lowercase())
-            .and_modify(|all| {
-                all.push(',');
-                all.push_str(value.trim());
-            })
-            .or_insert_with(|| value.trim().to_owned());
+    fn namespace_of(&self, deployment: &str) -> anyhow::Result<String> {
+        let pod = self.pods.of_asker(deployment);
+        let pod = pod.with_context(|| format!("there is no deployment {deployment}"))?;
+        Ok(pod.namespace.clone())
     }
-    found
+
+    /// The newest lines of the client's proxy.
+    fn access_log(&self) -> anyhow::Result<String> {
+        let mut logs = self.command("logs");
+        let pod = format!("{NAMESPACE}/deploy/client");
+        shell::output(logs.args([&pod, "-c", "istio-proxy", "--tail", "100"]))
+    }
 }

@@ -100,8 +100,7 @@ kind: Pod
 metadata:
   name: {name}
   namespace: shop
-  labels: {{app: catalog, version: v1}}
-  annotations: {{sidecar.istio.io/status: '{{}}'}}
+  labels: {{app: catalog, version: v1, security.istio.io/tlsMode: istio}}
 spec:
   serviceAccountName: catalog
   nodeName: node-1

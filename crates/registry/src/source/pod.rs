@@ -11,8 +11,6 @@ use crate::Workload;
 use crate::endpoint::{EndpointAddress, Health};
 use crate::settings::RegistrySettings;
 
-/// Written by the injector: the pod has a sidecar.
-const INJECTED: &str = "sidecar.istio.io/status";
 /// A locality on the pod itself, with dots for slashes, since a label value may not hold these.
 const LOCALITY: &str = "istio-locality";
 
@@ -68,8 +66,8 @@ pub(crate) fn workload(
             .map(|port| (port.name.clone(), port.container_port))
             .collect(),
         weight: 1,
-        istio_mtls: tls_mode(&labels)
-            .unwrap_or_else(|| object.meta.annotations.get(INJECTED).is_some()),
+        // A gateway is injected, too, but takes what its servers say: only the label counts.
+        istio_mtls: tls_mode(&labels).unwrap_or_default(),
         health: health(object, pod),
         hostname: pod.spec.hostname.clone(),
         subdomain: pod.spec.subdomain.clone(),
