@@ -8,6 +8,7 @@ mod grpc;
 mod mapper;
 mod request;
 mod route;
+mod subset;
 mod timeout;
 mod upgrade;
 
@@ -24,6 +25,7 @@ pub fn rows() -> Vec<Row> {
         upgrade::rows(),
         connection::rows(),
         access::rows(),
+        subset::rows(),
     ]
     .into_iter()
     .flatten()

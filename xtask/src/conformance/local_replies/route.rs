@@ -25,14 +25,14 @@ pub fn rows() -> Vec<Row> {
             .host(json!({"routes": [
                 {"match": {"prefix": "/", "headers": [
                     {"name": "x-forwarded-proto", "string_match": {"exact": "http,https"}},
-                ]}, "direct_response": {"status": 201}},
+                ]}, "direct_response": {"status": 202}},
                 {"match": {"prefix": "/"}, "direct_response": {"status": 200}},
             ]}))
             .get(
                 "/",
                 &["x-forwarded-proto: http", "x-forwarded-proto: https"],
             )
-            .reply("201", "", "direct_response"),
+            .reply("202", "", "direct_response"),
         row("no route")
             .host(json!({"routes": [
                 {"match": {"path": "/only"}, "route": {"cluster": "$CLUSTER"}},
