@@ -24,25 +24,16 @@ use Reach::{Nowhere, StockEnvoy};
 /// object.
 pub const WITHOUT_EFFECT: &[(Kind, &str, Reach)] = &[
     (
-        Kind::VirtualService,
-        "spec.tcp[].match[].sourceSubnet",
-        Nowhere,
+        Kind::DestinationRule,
+        "spec.trafficPolicy.tunnel",
+        StockEnvoy,
     ),
-    (Kind::DestinationRule, "spec.trafficPolicy.tunnel", Nowhere),
     (
         Kind::DestinationRule,
         "spec.subsets[].trafficPolicy.tunnel",
-        Nowhere,
+        StockEnvoy,
     ),
     (Kind::Gateway, "spec.servers[].defaultEndpoint", Nowhere),
-    (
-        Kind::Sidecar,
-        "spec.outboundTrafficPolicy.egressProxy",
-        Nowhere,
-    ),
-    (Kind::Sidecar, "spec.egress[].port", Nowhere),
-    (Kind::Sidecar, "spec.egress[].bind", Nowhere),
-    (Kind::Sidecar, "spec.egress[].captureMode", Nowhere),
     (Kind::WorkloadGroup, "", Nowhere),
     (Kind::EnvoyFilter, "", Nowhere),
     (Kind::ProxyConfig, "", Nowhere),
@@ -131,11 +122,12 @@ mod tests {
 
     #[test]
     fn only_what_is_written_is_warned_of() {
-        let object = json!({"spec": {"egress": [{}, {"port": {}, "bind": "", "hosts": []}]}});
-        let fields: Vec<_> = without_effect(Kind::Sidecar, &object)
+        let tunnel = json!({"trafficPolicy": {"tunnel": {}}});
+        let object = json!({"spec": {"host": "a", "subsets": [{}, tunnel]}});
+        let fields: Vec<_> = without_effect(Kind::DestinationRule, &object)
             .into_iter()
             .map(|finding| finding.field)
             .collect();
-        assert_eq!(fields, ["spec.egress[1].port", "spec.egress[1].bind"]);
+        assert_eq!(fields, ["spec.subsets[1].trafficPolicy.tunnel"]);
     }
 }

@@ -85,6 +85,9 @@ pub struct OutboundView {
     pub labels: Labels,
     /// Its namespace if a visible route matches on `sourceNamespace`.
     pub source_namespace: Option<Namespace>,
+    /// Whether connections are passed on by the server names of mutual TLS (a gateway with
+    /// AUTO_PASSTHROUGH): each service port then has a cluster of that name.
+    pub passes_by_server_name: bool,
     /// Metadata that changes listeners.
     pub settings: ProxySettings,
 }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use ferromesh_config::kind::sidecar::Sidecar;
 use ferromesh_registry::{InboundInstance, Resolution, Service, ServiceKey};
-use ferromesh_types::{Hostname, Labels, Locality, Protocol};
+use ferromesh_types::{Hostname, Labels, Locality, Protocol, ResourceKey};
 
 use crate::declared::Declared;
 use crate::{
@@ -53,9 +53,7 @@ impl Snapshot {
                 gateway: Some(Arc::new(GatewayView {
                     outbound: outbound.clone(),
                     namespace: proxy.namespace.clone(),
-                    gateways: self
-                        .gateways()
-                        .selecting(&around.labels, &around.hostnames()),
+                    gateways: self.gateways_of(&around),
                     ports: around.gateway_ports(),
                 })),
                 outbound,
@@ -142,8 +140,18 @@ impl Snapshot {
             source_namespace: facts
                 .reads_source_namespace
                 .then(|| proxy.namespace.clone()),
+            passes_by_server_name: proxy.kind == ProxyType::Router
+                && self
+                    .gateways()
+                    .pass_by_server_name(&self.gateways_of(around)),
             settings: proxy.settings.clone(),
         }
+    }
+
+    /// The Gateways that are for this workload.
+    fn gateways_of(&self, around: &Surroundings) -> Vec<ResourceKey> {
+        self.gateways()
+            .selecting(&around.labels, &around.hostnames())
     }
 
     fn inbound_view(&self, proxy: &Proxy, around: &Surroundings) -> InboundView {

@@ -38,6 +38,8 @@ pub(crate) enum ServerKind {
     TerminatedTls,
     /// TLS that passes.
     PassedTls,
+    /// Mutual TLS that passes to the service port in its server name.
+    PassedByServerName,
     /// Bytes.
     Tcp,
     /// Nothing that this version serves.
@@ -120,6 +122,9 @@ impl BoundServer {
         }
         let mode = spec.tls.as_ref().map(|tls| tls.mode);
         match (protocol, mode) {
+            (Protocol::Https | Protocol::Tls, Some(ServerTlsMode::AutoPassthrough)) => {
+                ServerKind::PassedByServerName
+            }
             (_, Some(ServerTlsMode::AutoPassthrough)) => ServerKind::None,
             (Protocol::Https | Protocol::Tls, Some(ServerTlsMode::Passthrough)) => {
                 ServerKind::PassedTls

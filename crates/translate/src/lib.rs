@@ -44,6 +44,7 @@ mod received;
 mod resource;
 mod sds;
 mod tls;
+mod unknown_traffic;
 mod value;
 mod wire;
 

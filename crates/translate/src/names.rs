@@ -38,6 +38,16 @@ pub(crate) fn mutual_tls_sni(port: u16, subset: &str, host: &Hostname) -> String
     format!("outbound_.{port}_.{subset}_.{host}")
 }
 
+/// Whether the name of a cluster is a server name of mutual TLS.
+pub(crate) fn is_server_name(cluster: &str) -> bool {
+    cluster.starts_with("outbound_.")
+}
+
+/// `*.example.com_dfp_dns_cache`.
+pub(crate) fn dns_cache(host: &Hostname) -> String {
+    format!("{host}_dfp_dns_cache")
+}
+
 /// `0.0.0.0_8080`.
 pub(crate) fn listener(bind: &str, port: u16) -> String {
     format!("{bind}_{port}")

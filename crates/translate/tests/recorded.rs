@@ -27,7 +27,9 @@ const CASES: &[&str] = &[
     "dr-subsets",
     "dr-tls-credential",
     "dr-tls-modes",
+    "dr-tunnel",
     "dr-warmup",
+    "gw-auto-passthrough",
     "gw-both-mesh",
     "gw-http",
     "gw-https-redirect",
@@ -43,9 +45,12 @@ const CASES: &[&str] = &[
     "pa-strict-mesh",
     "proxy-tproxy",
     "se-dns-round-robin",
+    "se-dynamic-dns",
     "se-static",
     "se-tls-port",
     "sidecar-egress-hosts",
+    "sidecar-egress-port",
+    "sidecar-egress-proxy",
     "sidecar-ingress",
     "sidecar-registry-only",
     "sidecar-root-default",
@@ -72,6 +77,10 @@ const EXPLAINED: &[(&str, &str)] = &[
     (
         "dr-port-level webapp endpoints outbound|9090|v2|webapp",
         "the cluster has no TLS, so the metadata of its endpoints chooses nothing",
+    ),
+    (
+        "gw-auto-passthrough ingress endpoints outbound_.80_._.billing",
+        "a place without endpoints says nothing",
     ),
     (
         "dr-proxy-protocol webapp clusters outbound|80||stockroom",

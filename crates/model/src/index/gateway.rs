@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use ferromesh_config::kind::gateway::{Gateway, Server};
+use ferromesh_config::kind::gateway::{Gateway, Server, ServerTlsMode};
 use ferromesh_types::{Hostname, Labels, ResourceKey, Str};
 
 use crate::declared::Declared;
@@ -98,6 +98,16 @@ impl GatewayIndex {
             .into_iter()
             .map(|gateway| gateway.key.clone())
             .collect()
+    }
+
+    /// Whether a server of these Gateways passes connections on by the server names of mutual TLS.
+    pub fn pass_by_server_name(&self, gateways: &[ResourceKey]) -> bool {
+        let found = gateways.iter().filter_map(|key| self.all.get(key));
+        let mut servers = found.flat_map(|gateway| &gateway.spec.servers);
+        servers.any(|server| {
+            let tls = server.tls.as_ref();
+            tls.is_some_and(|tls| tls.mode == ServerTlsMode::AutoPassthrough)
+        })
     }
 
     /// The servers of these Gateways, by port.

@@ -110,9 +110,5 @@ fn narrow_one(
     }
     let mut services: Vec<_> = chosen.into_values().cloned().collect();
     sort_services(&mut services);
-    EgressScope {
-        listener: Some(listener.clone()),
-        services,
-        virtual_services: routes,
-    }
+    EgressScope::new(Some(listener.clone()), services, routes)
 }

@@ -29,6 +29,40 @@ pub struct EgressScope {
     pub services: Vec<Arc<Service>>,
     /// Its VirtualServices, most important first.
     pub virtual_services: Vec<Arc<VirtualServiceEntry>>,
+    routes: Arc<HostTable>,
+}
+
+impl EgressScope {
+    fn new(
+        listener: Option<EgressListener>,
+        services: Vec<Arc<Service>>,
+        virtual_services: Vec<Arc<VirtualServiceEntry>>,
+    ) -> Self {
+        Self {
+            listener,
+            services,
+            routes: Arc::new(HostTable::new(&virtual_services)),
+            virtual_services,
+        }
+    }
+
+    /// The port of the listener; `None` for all ports.
+    pub fn port(&self) -> Option<u16> {
+        let port = self.listener.as_ref()?.port.as_ref()?;
+        Some(port.number)
+    }
+
+    /// The address that the listener is to be bound to, if the Sidecar names one.
+    pub fn bind(&self) -> Option<&str> {
+        let bind = self.listener.as_ref()?.bind.as_str();
+        (!bind.is_empty()).then_some(bind)
+    }
+
+    /// The VirtualService for requests to `host`, as [`Scope::virtual_service`] finds it.
+    pub fn virtual_service(&self, host: &Hostname) -> Option<&Arc<VirtualServiceEntry>> {
+        let at = self.routes.of_host(host)?;
+        Some(&self.virtual_services[at])
+    }
 }
 
 /// What a circle of proxies sees.
@@ -43,7 +77,7 @@ pub struct Scope {
     services: Vec<Arc<Service>>,
     by_host: HashMap<Hostname, usize>,
     virtual_services: Vec<Arc<VirtualServiceEntry>>,
-    routes: HostTable,
+    routes: Arc<HostTable>,
 }
 
 impl Scope {
@@ -63,11 +97,7 @@ impl Scope {
             (Some(sidecar), Some(namespace)) if !sidecar.spec.egress.is_empty() => {
                 egress::narrow(&sidecar.spec.egress, namespace, &visible, &routes)
             }
-            _ => vec![EgressScope {
-                listener: None,
-                services: visible,
-                virtual_services: routes,
-            }],
+            _ => vec![EgressScope::new(None, visible, routes)],
         };
         Self::of_egress(key.clone(), sidecar, egress)
     }
@@ -86,7 +116,10 @@ impl Scope {
             .enumerate()
             .map(|(at, s)| (s.hostname.clone(), at))
             .collect();
-        let routes = HostTable::new(&virtual_services);
+        let routes = match &egress[..] {
+            [only] => Arc::clone(&only.routes),
+            _ => Arc::new(HostTable::new(&virtual_services)),
+        };
         Self {
             key,
             sidecar,
@@ -96,6 +129,21 @@ impl Scope {
             virtual_services,
             routes,
         }
+    }
+
+    /// The egress listener for connections to a port: the one with this port, else the one for all.
+    pub fn egress_of_port(&self, port: u16) -> Option<&EgressScope> {
+        let mut listeners = self.egress.iter();
+        listeners.find(|listener| match listener.port() {
+            Some(own) => own == port && port != 0,
+            None => true,
+        })
+    }
+
+    /// The egress listener that is bound to this address.
+    pub fn egress_at(&self, bind: &str) -> Option<&EgressScope> {
+        let mut listeners = self.egress.iter();
+        listeners.find(|listener| listener.bind() == Some(bind))
     }
 
     /// All services, oldest first, one per host name.

@@ -1,18 +1,24 @@
-//! How a cluster finds its endpoints: from the control plane, by DNS, or by the address that the
-//! client asked for.
+//! How a cluster finds its endpoints: from the control plane, by DNS, by the address that the client
+//! asked for, or by the name in its request.
 
 use ferromesh_model::{IpFamily, OutboundView, ProxyType, Snapshot};
 use ferromesh_proto::envoy::config::cluster::v3::{
     Cluster,
     cluster::{
-        ClusterDiscoveryType, DiscoveryType, DnsLookupFamily, EdsClusterConfig, LbConfig, LbPolicy,
-        OriginalDstLbConfig,
+        ClusterDiscoveryType, CustomClusterType, DiscoveryType, DnsLookupFamily, EdsClusterConfig,
+        LbConfig, LbPolicy, OriginalDstLbConfig,
     },
 };
 use ferromesh_proto::envoy::config::core::v3::TypedExtensionConfig;
+use ferromesh_proto::envoy::extensions::clusters::dynamic_forward_proxy::v3::{
+    ClusterConfig, cluster_config::ClusterImplementationSpecifier,
+};
+use ferromesh_proto::envoy::extensions::common::dynamic_forward_proxy::v3::DnsCacheConfig;
 use ferromesh_proto::envoy::extensions::network::dns_resolver::cares::v3::CaresDnsResolverConfig;
 use ferromesh_registry::{Provider, Resolution, Service, ServicePort, TargetPort};
+use ferromesh_types::Hostname;
 
+use crate::names;
 use crate::value::{ads, any, duration, number};
 
 /// DNS questions per UDP socket before a new one is opened, which spreads source ports.
@@ -32,6 +38,8 @@ pub(super) enum Discovery {
     LogicalDns,
     /// The address that the client asked for.
     OriginalDestination,
+    /// The name in the request or in the TLS hello.
+    ByRequest,
 }
 
 impl Discovery {
@@ -44,6 +52,7 @@ impl Discovery {
             Resolution::DnsRoundRobin => Self::LogicalDns,
             Resolution::Passthrough if view.kind == ProxyType::Router => Self::Eds,
             Resolution::Passthrough => Self::OriginalDestination,
+            Resolution::DynamicDns if super::resolves_names(view) => Self::ByRequest,
             Resolution::DynamicDns | Resolution::Alias => return None,
         })
     }
@@ -57,16 +66,18 @@ impl Discovery {
 pub(super) fn apply(
     cluster: &mut Cluster,
     discovery: Discovery,
+    host: &Hostname,
     snapshot: &Snapshot,
     view: &OutboundView,
 ) {
-    let kind = match discovery {
-        Discovery::Eds => DiscoveryType::Eds,
-        Discovery::StrictDns => DiscoveryType::StrictDns,
-        Discovery::LogicalDns => DiscoveryType::LogicalDns,
-        Discovery::OriginalDestination => DiscoveryType::OriginalDst,
-    };
-    cluster.cluster_discovery_type = Some(ClusterDiscoveryType::Type(kind as i32));
+    let known = |kind: DiscoveryType| ClusterDiscoveryType::Type(kind as i32);
+    cluster.cluster_discovery_type = Some(match discovery {
+        Discovery::Eds => known(DiscoveryType::Eds),
+        Discovery::StrictDns => known(DiscoveryType::StrictDns),
+        Discovery::LogicalDns => known(DiscoveryType::LogicalDns),
+        Discovery::OriginalDestination => known(DiscoveryType::OriginalDst),
+        Discovery::ByRequest => by_request(&names::dns_cache(host), view.ip_family),
+    });
     cluster.eds_cluster_config = None;
     match discovery {
         Discovery::Eds => {
@@ -82,10 +93,40 @@ pub(super) fn apply(
             cluster.dns_lookup_family = lookup_family(view.ip_family) as i32;
             cluster.typed_dns_resolver_config = Some(resolver());
         }
-        Discovery::OriginalDestination => {
-            cluster.lb_policy = LbPolicy::ClusterProvided as i32;
-            cluster.lb_config = None;
+        Discovery::OriginalDestination => provide_endpoints(cluster),
+        Discovery::ByRequest => {
+            provide_endpoints(cluster);
+            cluster.common_lb_config = None;
         }
+    }
+}
+
+/// The cluster itself says which endpoint a connection is for.
+fn provide_endpoints(cluster: &mut Cluster) {
+    cluster.lb_policy = LbPolicy::ClusterProvided as i32;
+    cluster.lb_config = None;
+}
+
+/// Endpoints are what the names of requests resolve to.
+pub(super) fn by_request(cache: &str, family: IpFamily) -> ClusterDiscoveryType {
+    let config = ClusterConfig {
+        cluster_implementation_specifier: Some(ClusterImplementationSpecifier::DnsCacheConfig(
+            dns_cache(cache, family),
+        )),
+        ..Default::default()
+    };
+    ClusterDiscoveryType::ClusterType(CustomClusterType {
+        name: "envoy.clusters.dynamic_forward_proxy".to_owned(),
+        typed_config: Some(any(&config)),
+    })
+}
+
+/// A cache of resolved names. All who name one cache must describe it alike.
+pub(crate) fn dns_cache(name: &str, family: IpFamily) -> DnsCacheConfig {
+    DnsCacheConfig {
+        name: name.to_owned(),
+        dns_lookup_family: lookup_family(family) as i32,
+        ..Default::default()
     }
 }
 

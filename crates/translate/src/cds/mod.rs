@@ -9,7 +9,7 @@
 
 pub(crate) mod client_tls;
 mod connection_pool;
-mod discovery;
+pub(crate) mod discovery;
 mod inbound;
 pub(crate) mod load_balancer;
 mod outbound;
@@ -25,7 +25,7 @@ use ferromesh_types::Hostname;
 use prost::Message;
 
 use crate::Resource;
-use crate::lds::outbound_mode;
+use crate::unknown_traffic::UnknownTraffic;
 use crate::wire::{self, Metadata};
 
 /// Field numbers of `envoy.config.cluster.v3.Cluster`.
@@ -56,16 +56,16 @@ impl Draft {
     }
 }
 
-/// Whether the proxy resolves the host of any request itself. Our own sends such requests to the
-/// address that the application asked for, as `config::effect` says.
-pub(crate) fn resolves_any(view: &OutboundView) -> bool {
+/// Whether the proxy resolves hosts of requests and server names itself. Our own does not yet: it
+/// sends to the address that the application asked for.
+pub(crate) fn resolves_names(view: &OutboundView) -> bool {
     view.dialect != Dialect::Ferromesh
 }
 
 /// All clusters that a proxy with this view may send to, the fixed ones included, by name.
 pub fn clusters(snapshot: &Snapshot, view: &OutboundView) -> Vec<Resource> {
     let scope = snapshot.scope(view);
-    let mut all = special::clusters(snapshot, view, outbound_mode(snapshot, &scope));
+    let mut all = special::clusters(snapshot, view, &UnknownTraffic::of(snapshot, &scope, view));
     for service in scope.services() {
         all.extend(outbound::of_service(snapshot, view, service));
     }

@@ -3,7 +3,10 @@
 use ferromesh_config::kind::destination_rule::{ClientTlsMode, H2UpgradePolicy, Subset};
 use ferromesh_config::mesh::MeshConfig;
 use ferromesh_model::{MergedRule, MtlsMode, OutboundView, ProxyType, Snapshot};
-use ferromesh_proto::envoy::config::cluster::v3::Cluster;
+use ferromesh_proto::envoy::config::cluster::v3::{
+    Cluster,
+    cluster::{ClusterDiscoveryType, DiscoveryType},
+};
 use ferromesh_registry::{Service, ServiceEndpoints, ServicePort};
 use ferromesh_types::{Protocol, Str};
 
@@ -28,6 +31,15 @@ struct ServiceClusters<'a> {
     endpoints: Option<&'a ServiceEndpoints>,
     identities: Vec<Str>,
     discovery: Discovery,
+}
+
+/// What a cluster is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Way {
+    /// The proxy speaks with the endpoints.
+    Spoken,
+    /// The proxy passes on what a client has encrypted for them, by its server name.
+    Passed,
 }
 
 /// All clusters of the service.
@@ -55,9 +67,12 @@ pub(super) fn of_service(
         .iter()
         .filter(|port| port.protocol != Protocol::Udp)
     {
-        clusters.extend(all.cluster(port, None));
-        for subset in all.rule.iter().flat_map(|rule| &rule.spec.subsets) {
-            clusters.extend(all.cluster(port, Some(subset)));
+        let subsets = all.rule.iter().flat_map(|rule| &rule.spec.subsets);
+        for subset in std::iter::once(None).chain(subsets.map(Some)) {
+            clusters.extend(all.cluster(port, subset, Way::Spoken));
+            if view.passes_by_server_name && !service.mesh_external {
+                clusters.extend(all.cluster(port, subset, Way::Passed));
+            }
         }
     }
     clusters
@@ -100,9 +115,12 @@ fn identities(
 impl ServiceClusters<'_> {
     /// The cluster of a port or of a subset's port; `None` for names that resolve to nothing,
     /// which Envoy would refuse.
-    fn cluster(&self, port: &ServicePort, subset: Option<&Subset>) -> Option<Resource> {
+    fn cluster(&self, port: &ServicePort, subset: Option<&Subset>, way: Way) -> Option<Resource> {
         let subset_name = subset.map_or("", |subset| subset.name.as_str());
-        let name = names::outbound_cluster(port.port, subset_name, &self.service.hostname);
+        let name = match way {
+            Way::Spoken => names::outbound_cluster,
+            Way::Passed => names::mutual_tls_sni,
+        }(port.port, subset_name, &self.service.hostname);
         let policy = Policy::of(
             self.rule.and_then(|rule| rule.spec.traffic_policy.as_ref()),
             subset.and_then(|subset| subset.traffic_policy.as_ref()),
@@ -119,9 +137,27 @@ impl ServiceClusters<'_> {
         };
         let discovery = self.balance(&mut draft.message, port, &policy);
         if discovery.is_dns() {
-            draft.endpoints = Some(self.resolved(&draft.message.name, port, subset_name)?);
+            let names = self.resolved(&draft.message.name, port, subset_name)?;
+            // Another entry for the same host adds endpoints: one answer per connection is for one
+            // name only.
+            if discovery == Discovery::LogicalDns && names.endpoint_count() != 1 {
+                let all = ClusterDiscoveryType::Type(DiscoveryType::StrictDns as i32);
+                draft.message.cluster_discovery_type = Some(all);
+            }
+            draft.endpoints = Some(names);
         }
-        self.connect(&mut draft.message, port, subset_name, &policy, discovery);
+        let policy = Policy {
+            tls: policy.tls.filter(|_| way == Way::Spoken),
+            ..policy
+        };
+        let automatic = way == Way::Spoken && self.is_automatic(discovery);
+        let per_endpoint = discovery == Discovery::Eds;
+        self.connect(
+            &mut draft.message,
+            (port, subset_name),
+            &policy,
+            (automatic, per_endpoint),
+        );
         Some(draft.finish())
     }
 
@@ -131,11 +167,18 @@ impl ServiceClusters<'_> {
         let locality =
             load_balancer::locality_setting(policy.load_balancer, &mesh.locality_lb_setting);
         let choice = load_balancer::apply(cluster, policy.load_balancer, locality);
-        let discovery = match choice {
-            Choice::OriginalDestination => Discovery::OriginalDestination,
-            Choice::Balanced => self.discovery,
+        let discovery = match (choice, self.discovery) {
+            (_, Discovery::ByRequest) => Discovery::ByRequest,
+            (Choice::OriginalDestination, _) => Discovery::OriginalDestination,
+            (Choice::Balanced, own) => own,
         };
-        discovery::apply(cluster, discovery, self.snapshot, self.view);
+        discovery::apply(
+            cluster,
+            discovery,
+            &self.service.hostname,
+            self.snapshot,
+            self.view,
+        );
         if discovery == Discovery::OriginalDestination {
             discovery::override_port(cluster, self.service, port);
         } else if let Some(settings) = policy.outlier_detection {
@@ -148,10 +191,9 @@ impl ServiceClusters<'_> {
     fn connect(
         &self,
         cluster: &mut Cluster,
-        port: &ServicePort,
-        subset: &str,
+        (port, subset): (&ServicePort, &str),
         policy: &Policy<'_>,
-        discovery: Discovery,
+        (automatic, per_endpoint): (bool, bool),
     ) {
         let mesh = self.snapshot.mesh();
         let pool = policy.connection_pool;
@@ -171,8 +213,8 @@ impl ServiceClusters<'_> {
         );
         let transport = Transport {
             settings: policy.tls,
-            automatic: self.is_automatic(discovery),
-            per_endpoint: discovery == Discovery::Eds,
+            automatic,
+            per_endpoint,
             sni: names::mutual_tls_sni(port.port, subset, &self.service.hostname),
             identities: &self.identities,
             protocol,
@@ -192,6 +234,7 @@ impl ServiceClusters<'_> {
             && self.snapshot.namespace_mtls(&self.service.namespace) != MtlsMode::Disable
             && match discovery {
                 Discovery::Eds => true,
+                Discovery::ByRequest => false,
                 Discovery::StrictDns | Discovery::LogicalDns | Discovery::OriginalDestination => {
                     self.endpoints
                         .is_some_and(ServiceEndpoints::all_accept_mtls)
@@ -214,6 +257,7 @@ impl ServiceClusters<'_> {
             port: port.port,
             subset,
             resolved: true,
+            encrypted: false,
         }
         .groups();
         (!groups.is_empty()).then(|| Assignment {

@@ -2,26 +2,25 @@
 
 use std::time::Duration;
 
-use ferromesh_config::kind::sidecar::OutboundTrafficMode;
 use ferromesh_model::{IpFamily, OutboundView, ProxyType, Snapshot};
 use ferromesh_proto::envoy::config::cluster::v3::{
     Cluster,
-    cluster::{ClusterDiscoveryType, CustomClusterType, DiscoveryType, LbPolicy},
+    cluster::{ClusterDiscoveryType, DiscoveryType, LbPolicy},
 };
 use ferromesh_proto::envoy::config::core::v3::BindConfig;
-use ferromesh_proto::envoy::extensions::clusters::dynamic_forward_proxy::v3::{
-    ClusterConfig, cluster_config::ClusterImplementationSpecifier,
-};
-use ferromesh_proto::envoy::extensions::common::dynamic_forward_proxy::v3::DnsCacheConfig;
 use prost::Message;
 
 use super::{connection_pool, discovery};
-use crate::value::{any, duration, socket};
+use crate::unknown_traffic::UnknownTraffic;
+use crate::value::{duration, socket};
 use crate::{Resource, names};
 
 /// Idle connections of a passed-through destination are closed soon, since each destination is a
 /// host of its own.
 const PASSTHROUGH_IDLE: Duration = Duration::from_mins(5);
+
+/// What is known about the names of requests to unknown hosts.
+const DYNAMIC_DNS_CACHE: &str = "allow_any_dynamic_dns_cache";
 
 /// The source address of connections to the own workload. Redirection knows it and lets it pass.
 const INBOUND_SOURCE_V4: &str = "127.0.0.6";
@@ -31,7 +30,7 @@ const INBOUND_SOURCE_V6: &str = "::6";
 pub(super) fn clusters(
     snapshot: &Snapshot,
     view: &OutboundView,
-    mode: OutboundTrafficMode,
+    unknown: &UnknownTraffic,
 ) -> Vec<Resource> {
     let timeout: Duration = snapshot.mesh().connect_timeout.into();
     let mut all = vec![black_hole(timeout)];
@@ -42,7 +41,7 @@ pub(super) fn clusters(
             upstream_bind_config: Some(inbound_source(view.ip_family)),
             ..passthrough(timeout)
         });
-        if mode == OutboundTrafficMode::AllowAnyDynamicDns && super::resolves_any(view) {
+        if *unknown == UnknownTraffic::Resolved {
             all.push(dynamic_dns(timeout, view.ip_family));
         }
     }
@@ -80,23 +79,10 @@ fn passthrough(timeout: Duration) -> Cluster {
 
 /// Resolves the host of each request.
 fn dynamic_dns(timeout: Duration, family: IpFamily) -> Cluster {
-    let config = ClusterConfig {
-        cluster_implementation_specifier: Some(ClusterImplementationSpecifier::DnsCacheConfig(
-            DnsCacheConfig {
-                name: "allow_any_dynamic_dns_cache".to_owned(),
-                dns_lookup_family: discovery::lookup_family(family) as i32,
-                ..Default::default()
-            },
-        )),
-        ..Default::default()
-    };
     Cluster {
         name: names::DYNAMIC_DNS.to_owned(),
         alt_stat_name: names::stat_prefix(names::DYNAMIC_DNS),
-        cluster_discovery_type: Some(ClusterDiscoveryType::ClusterType(CustomClusterType {
-            name: "envoy.clusters.dynamic_forward_proxy".to_owned(),
-            typed_config: Some(any(&config)),
-        })),
+        cluster_discovery_type: Some(discovery::by_request(DYNAMIC_DNS_CACHE, family)),
         connect_timeout: Some(duration(timeout)),
         lb_policy: LbPolicy::ClusterProvided as i32,
         circuit_breakers: Some(connection_pool::unlimited()),

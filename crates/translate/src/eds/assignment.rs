@@ -33,6 +33,13 @@ pub(crate) struct Assignment {
     pub(crate) groups: Vec<Group>,
 }
 
+impl Assignment {
+    /// How many endpoints there are.
+    pub(crate) fn endpoint_count(&self) -> usize {
+        self.groups.iter().map(|group| group.members.len()).sum()
+    }
+}
+
 /// `LocalityLbEndpoints`.
 #[derive(Clone, PartialEq, Message)]
 pub(crate) struct Group {

@@ -35,6 +35,7 @@ pub fn endpoints(snapshot: &Snapshot, view: &OutboundView, names: &[Str]) -> Vec
                     port,
                     subset,
                     resolved: false,
+                    encrypted: names::is_server_name(name),
                 })
             });
             let assignment = Assignment {
@@ -56,6 +57,8 @@ pub(crate) struct ClusterEndpoints<'a> {
     /// Whether the cluster looks names up; where it does not, endpoints that are names (of another
     /// ServiceEntry for the same host) cannot be reached.
     pub(crate) resolved: bool,
+    /// Whether what a client has encrypted is passed on: only to endpoints that can open it.
+    pub(crate) encrypted: bool,
 }
 
 impl<'a> ClusterEndpoints<'a> {
@@ -106,6 +109,7 @@ impl<'a> ClusterEndpoints<'a> {
                 endpoint.health == Health::Healthy
                     && labels.matches(&endpoint.labels)
                     && (self.resolved || !is_name)
+                    && (!self.encrypted || accepts_mutual_tls(self.snapshot, endpoint))
             }),
             |endpoint| match tls {
                 Some(mode) => mode == ClientTlsMode::IstioMutual && endpoint.istio_mtls,

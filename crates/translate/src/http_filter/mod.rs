@@ -6,7 +6,6 @@
 pub(crate) mod cors;
 pub(crate) mod fault;
 
-use ferromesh_model::Dialect;
 use ferromesh_proto::envoy::extensions::filters::http::cors::v3::Cors;
 use ferromesh_proto::envoy::extensions::filters::http::fault::v3::HttpFault;
 use ferromesh_proto::envoy::extensions::filters::http::grpc_stats::v3::FilterConfig as GrpcStats;
@@ -20,15 +19,6 @@ use ferromesh_types::Protocol;
 use prost::{Message, Name};
 
 use crate::value::{any, flag};
-
-/// The protocol whose filters a proxy of this dialect can run: ours has no gRPC-Web filter, and
-/// serves such ports as plain requests.
-pub(crate) fn runnable(protocol: Protocol, dialect: Dialect) -> Protocol {
-    match (protocol, dialect) {
-        (Protocol::GrpcWeb, Dialect::Ferromesh) => Protocol::Http,
-        (protocol, _) => protocol,
-    }
-}
 
 /// The filters for requests of one protocol.
 pub(crate) fn chain(protocol: Protocol) -> Vec<HttpFilter> {

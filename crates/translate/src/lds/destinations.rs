@@ -1,17 +1,23 @@
 //! What routes and listeners ask about destinations, answered from the snapshot for one view.
 
-use ferromesh_config::kind::destination_rule::{ConsistentHashLb, TrafficPolicy};
-use ferromesh_model::{OutboundView, Scope, Snapshot};
+use std::net::Ipv6Addr;
+
+use ferromesh_config::kind::destination_rule::{ConsistentHashLb, TrafficPolicy, TunnelSettings};
+use ferromesh_model::{Dialect, OutboundView, Scope, Snapshot};
 use ferromesh_proto::envoy::config::route::v3::route_action::{
     HashPolicy,
     hash_policy::{
         ConnectionProperties, Cookie, CookieAttribute, Header, PolicySpecifier, QueryParameter,
     },
 };
+use ferromesh_proto::envoy::extensions::common::dynamic_forward_proxy::v3::DnsCacheConfig;
+use ferromesh_registry::Resolution;
 use ferromesh_types::Hostname;
 
-use super::tcp_proxy::ConnectionLimits;
+use super::tcp_proxy::{ConnectionLimits, Tunnel};
 use crate::cds::policy::Policy;
+use crate::cds::{discovery, resolves_names};
+use crate::names;
 use crate::rds::scope::{Destinations, Target};
 use crate::value::duration;
 
@@ -64,10 +70,27 @@ impl VisibleDestinations<'_> {
                 hash_source_ip: policy
                     .consistent_hash()
                     .is_some_and(|hash| hash.use_source_ip == Some(true)),
+                tunnel: policy.tunnel.map(tunnel).filter(|_| self.opens_tunnels()),
+                resolves: None,
             }
         };
-        self.with_policy(&target.host, &target.subset, target.port, from_policy)
-            .unwrap_or_default()
+        let limits = self.with_policy(&target.host, &target.subset, target.port, from_policy);
+        ConnectionLimits {
+            resolves: self.name_cache(&target.host),
+            ..limits.unwrap_or_default()
+        }
+    }
+
+    /// Our own proxy does not open tunnels yet, as `config::effect` says.
+    fn opens_tunnels(&self) -> bool {
+        self.view.dialect != Dialect::Ferromesh
+    }
+
+    /// Where the names of the destination are resolved, if it stands for any host of a domain.
+    fn name_cache(&self, host: &Hostname) -> Option<DnsCacheConfig> {
+        let service = self.scope.service(host)?;
+        let by_name = service.resolution == Resolution::DynamicDns && resolves_names(self.view);
+        by_name.then(|| discovery::dns_cache(&names::dns_cache(host), self.view.ip_family))
     }
 }
 
@@ -93,6 +116,17 @@ impl Destinations for VisibleDestinations<'_> {
             })
             .into_iter()
             .collect()
+    }
+}
+
+fn tunnel(settings: &TunnelSettings) -> Tunnel {
+    let (host, port) = (&settings.target_host, settings.target_port);
+    Tunnel {
+        target: match host.parse::<Ipv6Addr>() {
+            Ok(address) => format!("[{address}]:{port}"),
+            Err(_) => format!("{host}:{port}"),
+        },
+        posts: settings.protocol == "POST",
     }
 }
 

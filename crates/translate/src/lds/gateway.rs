@@ -9,16 +9,27 @@ use ferromesh_model::{GatewayView, Scope, Snapshot};
 use ferromesh_proto::envoy::config::accesslog::v3::AccessLog;
 use ferromesh_proto::envoy::config::core::v3::{TrafficDirection, TransportSocket};
 use ferromesh_proto::envoy::config::listener::v3::{Filter, FilterChain};
+use ferromesh_registry::Resolution;
 use ferromesh_types::Protocol;
 
 use super::destinations::VisibleDestinations;
 use super::http_manager::{self, Place};
 use super::layer4::{Chain, Layer4};
+use super::tcp_proxy::{self, ConnectionLimits};
 use super::{listener, listener_filter, server_tls};
 use crate::gateway::{BoundAddress, BoundServer, ServerKind, bound_servers};
 use crate::rds::scope::{RouteScope, Target};
-use crate::tls::tls_socket;
+use crate::tls::{alpn, strings, tls_socket};
 use crate::{Resource, access_log, names};
+
+/// What sidecars offer inside of mutual TLS: bytes and HTTP, with their exchange of metadata.
+const MESH_PROTOCOLS: &[&str] = &[
+    alpn::ISTIO,
+    alpn::PEER_EXCHANGE,
+    alpn::ISTIO_HTTP10,
+    alpn::ISTIO_HTTP11,
+    alpn::ISTIO_H2,
+];
 
 /// All listeners, by name.
 pub(super) fn listeners(snapshot: &Snapshot, view: &GatewayView) -> Vec<Resource> {
@@ -47,6 +58,9 @@ struct Maker<'a> {
 impl Maker<'_> {
     /// The listener of one address; `None` if nothing can be served there.
     fn listener(&self, address: &BoundAddress, servers: &[BoundServer]) -> Option<Resource> {
+        if !super::can_bind(&address.bind, self.view.outbound.dialect) {
+            return None;
+        }
         let bind = if address.bind.is_empty() {
             super::wildcard(self.view.outbound.ip_family)
         } else {
@@ -106,11 +120,14 @@ impl Maker<'_> {
             if server.kind() == ServerKind::Tcp && std::mem::replace(&mut bytes, true) {
                 continue;
             }
+            if !self.is_served(server) {
+                continue;
+            }
             let socket = self.transport(server);
             for mut chain in self.chains(listener_name, server) {
                 let asked = chain.server_names.len();
                 chain.server_names.retain(|name| taken.insert(name.clone()));
-                let is_for_all = asked == 0 && chain.destinations.is_empty();
+                let is_for_all = chain.is_for_all();
                 if chain.server_names.is_empty()
                     && (asked > 0 || (is_for_all && !taken.insert(String::new())))
                 {
@@ -133,6 +150,7 @@ impl Maker<'_> {
                 ..Default::default()
             }],
             ServerKind::PassedTls => self.layer4_chains(server, true),
+            ServerKind::PassedByServerName => self.named_chains(server),
             ServerKind::TerminatedTls => {
                 let mut chains = self.layer4_chains(server, false);
                 for chain in &mut chains {
@@ -143,6 +161,40 @@ impl Maker<'_> {
             ServerKind::Tcp => self.layer4_chains(server, false),
             ServerKind::Http | ServerKind::None => Vec::new(),
         }
+    }
+
+    /// A chain for each port and subset of the services that the server lets in, by the server name
+    /// that sidecars send.
+    fn named_chains(&self, server: &BoundServer) -> Vec<Chain> {
+        let services = self.scope.services().iter().filter(|service| {
+            let host = std::slice::from_ref(&service.hostname);
+            let has_clusters = !service.mesh_external && service.resolution != Resolution::Alias;
+            has_clusters && !server.shared_hosts(&service.namespace, host).is_empty()
+        });
+        let mut chains = Vec::new();
+        for service in services {
+            let rule = self.snapshot.destination_rule(&self.view.outbound, service);
+            let subsets = rule.iter().flat_map(|rule| &rule.spec.subsets);
+            let subsets: Vec<&str> = subsets.map(|subset| subset.name.as_str()).collect();
+            for port in service
+                .ports
+                .iter()
+                .filter(|port| port.protocol != Protocol::Udp)
+            {
+                for subset in std::iter::once("").chain(subsets.iter().copied()) {
+                    let name = names::mutual_tls_sni(port.port, subset, &service.hostname);
+                    let limits = ConnectionLimits::default();
+                    let log = self.access_log.clone();
+                    chains.push(Chain {
+                        filters: vec![tcp_proxy::to_cluster(&name, &limits, log)],
+                        server_names: vec![name],
+                        application_protocols: strings(MESH_PROTOCOLS),
+                        ..Default::default()
+                    });
+                }
+            }
+        }
+        chains
     }
 
     /// The chains of the VirtualServices that are bound to the server's Gateway: their TLS routes
@@ -202,6 +254,13 @@ impl Maker<'_> {
         http_manager::with_rds(place, &stat_name, table, Protocol::Http, log)
     }
 
+    /// Whether the proxy can speak the TLS that a server asks for.
+    fn is_served(&self, server: &BoundServer) -> bool {
+        let tls = server.spec().tls.as_ref();
+        let dialect = self.view.outbound.dialect;
+        tls.is_none_or(|tls| server_tls::is_spoken(tls, dialect))
+    }
+
     fn transport(&self, server: &BoundServer) -> Option<TransportSocket> {
         match server.kind() {
             ServerKind::Https | ServerKind::TerminatedTls => server
@@ -209,7 +268,11 @@ impl Maker<'_> {
                 .tls
                 .as_ref()
                 .map(|tls| tls_socket(&server_tls::context(tls, self.snapshot.mesh()))),
-            ServerKind::Http | ServerKind::PassedTls | ServerKind::Tcp | ServerKind::None => None,
+            ServerKind::Http
+            | ServerKind::PassedTls
+            | ServerKind::PassedByServerName
+            | ServerKind::Tcp
+            | ServerKind::None => None,
         }
     }
 

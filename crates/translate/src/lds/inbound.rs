@@ -19,7 +19,6 @@ use super::http_manager::{self, Place};
 use super::mtls_chain::{self, Row};
 use super::tcp_proxy::{self, ConnectionLimits};
 use super::{listener, listener_filter, server_tls, virtual_outbound};
-use crate::http_filter;
 use crate::rds::inbound as routes;
 use crate::received::{ReceivedPort, received_ports};
 use crate::tls::{alpn, downstream, tls_socket};
@@ -198,8 +197,26 @@ impl Maker<'_> {
 
     /// The chains of a port. TLS of its own takes the place of mutual TLS where that is off.
     fn chains(&self, target: &Target<'_>) -> Vec<FilterChain> {
-        if target.own_tls.is_some() && target.mode == MtlsMode::Disable {
+        if let Some(own) = target.own_tls
+            && target.mode == MtlsMode::Disable
+        {
             let row = mtls_chain::own_tls(target.protocol);
+            if !server_tls::is_spoken(own, self.view.dialect) {
+                // Nobody is let in rather than in plaintext.
+                let nowhere = Target {
+                    cluster: names::BLACK_HOLE.to_owned(),
+                    names: target.names.clone(),
+                    stat_name: target.stat_name.clone(),
+                    own_tls: None,
+                    ..*target
+                };
+                let passed = Row {
+                    http: false,
+                    terminate: false,
+                    ..row
+                };
+                return vec![self.chain(&nowhere, &passed)];
+            }
             return vec![self.chain(target, &row)];
         }
         mtls_chain::rows(target.mode, target.protocol)
@@ -261,7 +278,7 @@ impl Maker<'_> {
             Place::Inbound,
             &target.stat_name,
             table,
-            http_filter::runnable(target.protocol, self.view.dialect),
+            target.protocol,
             log,
         )
     }

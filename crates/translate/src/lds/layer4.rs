@@ -6,7 +6,7 @@
 
 use std::net::IpAddr;
 
-use ferromesh_config::kind::virtual_service::{RouteDestination, TcpRoute, TlsRoute};
+use ferromesh_config::kind::virtual_service::RouteDestination;
 use ferromesh_model::VirtualServiceEntry;
 use ferromesh_proto::envoy::config::accesslog::v3::AccessLog;
 use ferromesh_proto::envoy::config::core::v3::CidrRange;
@@ -30,6 +30,10 @@ pub(crate) struct Chain {
     pub(crate) server_names: Vec<String>,
     /// Blocks of destination addresses; empty is any.
     pub(crate) destinations: Vec<CidrRange>,
+    /// Blocks of client addresses; empty is any.
+    pub(crate) sources: Vec<CidrRange>,
+    /// Application protocols that the client offers; empty is any.
+    pub(crate) application_protocols: Vec<String>,
     /// Forwards them.
     pub(crate) filters: Vec<Filter>,
 }
@@ -37,7 +41,7 @@ pub(crate) struct Chain {
 impl Chain {
     /// Whether it is for every connection.
     pub(crate) fn is_for_all(&self) -> bool {
-        self.server_names.is_empty() && self.destinations.is_empty()
+        self.server_names.is_empty() && self.destinations.is_empty() && self.sources.is_empty()
     }
 
     /// As a filter chain.
@@ -45,6 +49,8 @@ impl Chain {
         let condition = (!self.is_for_all()).then(|| FilterChainMatch {
             server_names: self.server_names,
             prefix_ranges: self.destinations,
+            source_prefix_ranges: self.sources,
+            application_protocols: self.application_protocols,
             ..Default::default()
         });
         FilterChain {
@@ -93,7 +99,8 @@ impl Layer4<'_> {
                 chains.push(Chain {
                     server_names,
                     destinations: blocks(&condition.destination_subnets),
-                    filters: self.tls_filters(entry, route),
+                    filters: self.forward(entry, &route.route),
+                    ..Default::default()
                 });
             }
         }
@@ -105,7 +112,7 @@ impl Layer4<'_> {
         let owner = owner(entry);
         let mut chains = Vec::new();
         for route in &entry.declared.spec.tcp {
-            let filters = |this: &Self| this.tcp_filters(entry, route);
+            let filters = |this: &Self| this.forward(entry, &route.route);
             if route.r#match.is_empty() {
                 chains.push(Chain {
                     filters: filters(self),
@@ -126,6 +133,7 @@ impl Layer4<'_> {
                 }
                 let chain = Chain {
                     destinations: blocks(&condition.destination_subnets),
+                    sources: blocks(std::slice::from_ref(&condition.source_subnet)),
                     filters: filters(self),
                     ..Default::default()
                 };
@@ -140,32 +148,28 @@ impl Layer4<'_> {
     }
 
     /// Everything to one destination.
-    pub(crate) fn direct(&self, target: &Target) -> Filter {
+    pub(crate) fn direct(&self, target: &Target) -> Vec<Filter> {
         let limits = (self.limits)(target);
-        tcp_proxy::to_cluster(&target.cluster(), &limits, self.access_log.to_vec())
-    }
-
-    fn tls_filters(&self, entry: &VirtualServiceEntry, route: &TlsRoute) -> Vec<Filter> {
-        self.forward(entry, &route.route).into_iter().collect()
-    }
-
-    fn tcp_filters(&self, entry: &VirtualServiceEntry, route: &TcpRoute) -> Vec<Filter> {
-        self.forward(entry, &route.route).into_iter().collect()
+        let log = self.access_log.to_vec();
+        let proxy = tcp_proxy::to_cluster(&target.cluster(), &limits, log);
+        after_resolution(&limits, target, proxy)
     }
 
     fn forward(
         &self,
         entry: &VirtualServiceEntry,
         destinations: &[RouteDestination],
-    ) -> Option<Filter> {
+    ) -> Vec<Filter> {
         let owner = owner(entry);
         let targets: Vec<(Target, u32)> = destinations
             .iter()
             .map(|route| (self.scope.target(owner, &route.destination), route.weight))
             .collect();
-        let (first, _) = targets.first()?;
+        let Some((first, _)) = targets.first() else {
+            return Vec::new();
+        };
         if targets.len() == 1 {
-            return Some(self.direct(first));
+            return self.direct(first);
         }
         let limits = (self.limits)(first);
         // Weights that are all zero say "no preference".
@@ -180,8 +184,16 @@ impl Layer4<'_> {
             .collect();
         let stat_prefix = format!("{}.{}", owner.name, owner.namespace);
         let log = self.access_log.to_vec();
-        Some(tcp_proxy::to_clusters(stat_prefix, clusters, &limits, log))
+        let proxy = tcp_proxy::to_clusters(stat_prefix, clusters, &limits, log);
+        after_resolution(&limits, first, proxy)
     }
+}
+
+/// The TCP proxy, after what resolves the server name where that is the endpoint.
+fn after_resolution(limits: &ConnectionLimits, target: &Target, proxy: Filter) -> Vec<Filter> {
+    let cache = limits.resolves.clone();
+    let resolution = cache.map(|cache| tcp_proxy::resolve_server_name(cache, target.port));
+    resolution.into_iter().chain([proxy]).collect()
 }
 
 /// The object as owner of its routes.

@@ -18,16 +18,12 @@ mod server_tls;
 mod tcp_proxy;
 mod virtual_outbound;
 
-use ferromesh_config::kind::sidecar::OutboundTrafficMode;
-use ferromesh_model::{GatewayView, InboundView, IpFamily, ListenerView, Scope, Snapshot};
+use ferromesh_model::{Dialect, GatewayView, InboundView, IpFamily, ListenerView, Snapshot};
 
-use crate::{Resource, names};
+use crate::Resource;
 
 /// The outbound listeners of a sidecar.
 pub fn outbound_listeners(snapshot: &Snapshot, view: &ListenerView) -> Vec<Resource> {
-    if view.outbound.settings.no_interception {
-        return Vec::new();
-    }
     outbound::listeners(snapshot, view)
 }
 
@@ -41,28 +37,18 @@ pub fn gateway_listeners(snapshot: &Snapshot, view: &GatewayView) -> Vec<Resourc
     gateway::listeners(snapshot, view)
 }
 
+/// Whether a proxy of this dialect can listen there: ours does not on Unix sockets, as validation
+/// says on the object.
+fn can_bind(bind: &str, dialect: Dialect) -> bool {
+    dialect != Dialect::Ferromesh || !bind.starts_with("unix://")
+}
+
+/// The address that only the pod itself reaches.
+fn loopback(family: IpFamily) -> &'static str {
+    if family.has_v4() { "127.0.0.1" } else { "::1" }
+}
+
 /// The address that stands for all addresses.
 fn wildcard(family: IpFamily) -> &'static str {
     if family.has_v4() { "0.0.0.0" } else { "::" }
-}
-
-/// What happens to traffic for unknown destinations: as the Sidecar says, else the mesh.
-pub(crate) fn outbound_mode(snapshot: &Snapshot, scope: &Scope) -> OutboundTrafficMode {
-    scope
-        .sidecar
-        .as_ref()
-        .and_then(|sidecar| sidecar.spec.outbound_traffic_policy.as_ref())
-        .map_or(snapshot.mesh().outbound_traffic_policy.mode, |policy| {
-            policy.mode
-        })
-}
-
-/// The cluster for connections to unknown destinations.
-fn unknown_destination(mode: OutboundTrafficMode) -> &'static str {
-    match mode {
-        OutboundTrafficMode::RegistryOnly => names::BLACK_HOLE,
-        OutboundTrafficMode::AllowAny | OutboundTrafficMode::AllowAnyDynamicDns => {
-            names::PASSTHROUGH
-        }
-    }
 }

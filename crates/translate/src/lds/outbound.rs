@@ -9,15 +9,19 @@
 //! * TCP without an address: `0.0.0.0_PORT`, told apart by server name or address block;
 //! * undeclared protocol: as TCP, with a chain for what turns out to be HTTP.
 //!
-//! Of two services that claim the same place, the older one has it.
+//! Of two services that claim the same place, the older one has it. An egress listener of a Sidecar
+//! with a port has that place to itself; with an address it takes the place of the services' own,
+//! and with `captureMode: NONE` applications connect to it without redirection.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use ferromesh_model::{GatewayRef, ListenerView, OutboundView, Scope, Snapshot};
+use ferromesh_config::kind::sidecar::CaptureMode;
+use ferromesh_model::{EgressScope, GatewayRef, ListenerView, OutboundView, Scope, Snapshot};
 use ferromesh_proto::envoy::config::accesslog::v3::AccessLog;
+use ferromesh_proto::envoy::config::core::v3::TrafficDirection;
 use ferromesh_proto::envoy::config::listener::v3::{FilterChain, FilterChainMatch};
-use ferromesh_registry::{Resolution, Service, ServicePort};
+use ferromesh_registry::{Resolution, Service, ServicePort, TargetPort};
 use ferromesh_types::Protocol;
 
 use super::destinations::VisibleDestinations;
@@ -25,10 +29,10 @@ use super::http_manager::{self, Place};
 use super::layer4::{Chain, Layer4};
 use super::listener;
 use super::tcp_proxy::{self, ConnectionLimits};
-use crate::http_filter;
 use crate::rds::scope::{RouteScope, Target};
+use crate::unknown_traffic::UnknownTraffic;
 use crate::value::{cidr, duration, no_limit};
-use crate::{Resource, access_log};
+use crate::{Resource, access_log, names};
 
 /// All outbound listeners with the virtual one, by name.
 pub(super) fn listeners(snapshot: &Snapshot, view: &ListenerView) -> Vec<Resource> {
@@ -39,24 +43,21 @@ pub(super) fn listeners(snapshot: &Snapshot, view: &ListenerView) -> Vec<Resourc
         scope: &scope,
         access_log: access_log::of_traffic(snapshot.mesh()),
     };
-    let mut places: BTreeMap<(String, u16), Entry> = BTreeMap::new();
-    for service in scope.services() {
-        if service.resolution == Resolution::Alias {
-            continue;
-        }
-        for port in &service.ports {
-            maker.place(&mut places, service, port);
-        }
+    let mut places = Places::new();
+    for egress in &scope.egress {
+        maker.place_egress(&mut places, egress);
     }
     let mut all: Vec<Resource> = places
         .into_iter()
         .map(|((bind, port), entry)| maker.build(&bind, port, entry))
         .collect();
-    all.push(super::virtual_outbound::listener(
-        snapshot,
-        &view.outbound,
-        &scope,
-    ));
+    if !view.outbound.settings.no_interception {
+        all.push(super::virtual_outbound::listener(
+            snapshot,
+            &view.outbound,
+            &scope,
+        ));
+    }
     all.sort_by(|a, b| a.name.cmp(&b.name));
     all
 }
@@ -72,6 +73,10 @@ struct Entry {
     rest: Option<Chain>,
     /// Further addresses of the same service.
     more: Vec<String>,
+    /// Whether applications connect to it by themselves.
+    binds: bool,
+    /// Whether a listener of a Sidecar with this port has it to itself.
+    locked: bool,
 }
 
 impl Entry {
@@ -100,7 +105,92 @@ struct Maker<'a> {
 
 type Places = BTreeMap<(String, u16), Entry>;
 
+/// One egress listener, as its services are placed.
+struct Listening<'a> {
+    egress: &'a EgressScope,
+    /// The address that takes the place of the services' own.
+    bind: Option<String>,
+    /// Whether applications connect to it by themselves.
+    binds: bool,
+}
+
+impl Listening<'_> {
+    /// The route table of a port: that of a Unix socket is called like it.
+    fn table(&self, port: u16) -> String {
+        match self.bind.as_deref() {
+            Some(bind) if bind.starts_with("unix://") => bind.to_owned(),
+            _ => port.to_string(),
+        }
+    }
+
+    /// The entry of a place, unless it is another's.
+    fn open<'p>(&self, places: &'p mut Places, bind: &str, port: u16) -> Option<&'p mut Entry> {
+        let bind = self.bind.as_deref().unwrap_or(bind);
+        let port = if bind.starts_with("unix://") { 0 } else { port };
+        let entry = places.entry((bind.to_owned(), port)).or_default();
+        if entry.locked {
+            return None;
+        }
+        entry.binds = self.binds;
+        Some(entry)
+    }
+}
+
 impl Maker<'_> {
+    /// Claims the places of one egress listener. Those with a port come first, and have it to
+    /// themselves: the listener for all ports claims what is left.
+    fn place_egress(&self, places: &mut Places, egress: &EgressScope) {
+        if egress
+            .bind()
+            .is_some_and(|bind| !super::can_bind(bind, self.outbound().dialect))
+        {
+            return;
+        }
+        let listener = egress.listener.as_ref();
+        let captures = !self.outbound().settings.no_interception;
+        let mode = listener.map_or(CaptureMode::Default, |listener| listener.capture_mode);
+        let binds = !captures || mode == CaptureMode::None;
+        let loopback = || super::loopback(self.outbound().ip_family).to_owned();
+        let listening = Listening {
+            egress,
+            bind: match egress.bind() {
+                Some(bind) => Some(bind.to_owned()),
+                None => (binds && egress.port().is_some()).then(loopback),
+            },
+            binds,
+        };
+        if egress.port().is_none() {
+            // Without redirection only what a Sidecar places somewhere can be bound.
+            if binds && listening.bind.is_none() {
+                return;
+            }
+            for entry in places.values_mut() {
+                entry.locked = true;
+            }
+        }
+        let services = egress.services.iter();
+        for service in services.filter(|service| service.resolution != Resolution::Alias) {
+            match listener.and_then(|listener| listener.port.as_ref()) {
+                Some(own) => {
+                    let port = ServicePort {
+                        name: own.name.clone(),
+                        port: own.number,
+                        target_port: TargetPort::Number(own.number),
+                        protocol: own.protocol(),
+                    };
+                    if own.number == 0 || service.port(own.number).is_some() {
+                        self.place(places, &listening, service, &port);
+                    }
+                }
+                None => {
+                    for port in &service.ports {
+                        self.place(places, &listening, service, port);
+                    }
+                }
+            }
+        }
+    }
+
     fn outbound(&self) -> &OutboundView {
         &self.view.outbound
     }
@@ -111,19 +201,30 @@ impl Maker<'_> {
     }
 
     /// Claims the places of one service port.
-    fn place(&self, places: &mut Places, service: &Service, port: &ServicePort) {
+    fn place(
+        &self,
+        places: &mut Places,
+        listening: &Listening<'_>,
+        service: &Service,
+        port: &ServicePort,
+    ) {
         if port.protocol.is_http() {
-            let entry = places
-                .entry((self.wildcard().to_owned(), port.port))
-                .or_default();
-            entry
-                .http
-                .get_or_insert_with(|| (port.port.to_string(), port.protocol));
-            return;
+            if let Some(entry) = listening.open(places, self.wildcard(), port.port) {
+                let table = listening.table(port.port);
+                entry.http.get_or_insert((table, port.protocol));
+            }
+        } else if port.protocol.is_tcp() || port.protocol.is_auto() {
+            self.place_bytes(places, listening, service, port);
         }
-        if !port.protocol.is_tcp() && !port.protocol.is_auto() {
-            return;
-        }
+    }
+
+    fn place_bytes(
+        &self,
+        places: &mut Places,
+        listening: &Listening<'_>,
+        service: &Service,
+        port: &ServicePort,
+    ) {
         let addresses = service.addresses_for(self.outbound().settings.dns_capture);
         let hosts: Vec<IpAddr> = addresses
             .iter()
@@ -131,24 +232,27 @@ impl Maker<'_> {
             .map(ipnet_address)
             .filter(|ip| self.reaches(*ip))
             .collect();
-        if let [first, more @ ..] = hosts.as_slice() {
-            let entry = places.entry((first.to_string(), port.port)).or_default();
+        if let (None, [first, more @ ..]) = (&listening.bind, hosts.as_slice()) {
+            let Some(entry) = listening.open(places, &first.to_string(), port.port) else {
+                return;
+            };
             if entry.has_layer4() {
                 return;
             }
             entry.more = more.iter().map(ToString::to_string).collect();
-            self.claim(entry, service, port, Vec::new(), true);
-        } else if service.headless {
-            self.place_members(places, service, port);
+            self.claim(entry, listening, (service, port), Vec::new(), true);
+        } else if service.headless && listening.bind.is_none() {
+            self.place_members(places, listening, service, port);
         } else {
+            // At an address of its own the service's addresses are never asked for.
             let blocks = addresses
                 .iter()
+                .filter(|_| listening.bind.is_none())
                 .map(|net| cidr(net.network(), net.prefix_len()))
                 .collect();
-            let entry = places
-                .entry((self.wildcard().to_owned(), port.port))
-                .or_default();
-            self.claim(entry, service, port, blocks, false);
+            if let Some(entry) = listening.open(places, self.wildcard(), port.port) {
+                self.claim(entry, listening, (service, port), blocks, false);
+            }
         }
     }
 
@@ -157,7 +261,13 @@ impl Maker<'_> {
     }
 
     /// One listener per member of a headless service; the proxy itself is not among them.
-    fn place_members(&self, places: &mut Places, service: &Service, port: &ServicePort) {
+    fn place_members(
+        &self,
+        places: &mut Places,
+        listening: &Listening<'_>,
+        service: &Service,
+        port: &ServicePort,
+    ) {
         let Some(endpoints) = self.snapshot.endpoints().of(&service.key()) else {
             return;
         };
@@ -166,9 +276,9 @@ impl Maker<'_> {
             .filter_map(|endpoint| endpoint.address.ip())
             .filter(|ip| self.reaches(*ip) && !self.view.own_addresses.contains(ip));
         for ip in members {
-            let entry = places.entry((ip.to_string(), port.port)).or_default();
-            if !entry.has_layer4() {
-                self.claim(entry, service, port, Vec::new(), true);
+            let entry = listening.open(places, &ip.to_string(), port.port);
+            if let Some(entry) = entry.filter(|entry| !entry.has_layer4()) {
+                self.claim(entry, listening, (service, port), Vec::new(), true);
             }
         }
     }
@@ -178,8 +288,8 @@ impl Maker<'_> {
     fn claim(
         &self,
         entry: &mut Entry,
-        service: &Service,
-        port: &ServicePort,
+        listening: &Listening<'_>,
+        (service, port): (&Service, &ServicePort),
         blocks: Vec<ferromesh_proto::envoy::config::core::v3::CidrRange>,
         own_address: bool,
     ) {
@@ -187,17 +297,17 @@ impl Maker<'_> {
             let table = if own_address {
                 format!("{}:{}", service.hostname, port.port)
             } else {
-                port.port.to_string()
+                listening.table(port.port)
             };
             entry.http.get_or_insert((table, Protocol::Auto));
         }
-        entry.add(self.chains(service, port, blocks, own_address));
+        entry.add(self.chains(listening.egress, (service, port), blocks, own_address));
     }
 
     fn chains(
         &self,
-        service: &Service,
-        port: &ServicePort,
+        egress: &EgressScope,
+        (service, port): (&Service, &ServicePort),
         blocks: Vec<ferromesh_proto::envoy::config::core::v3::CidrRange>,
         own_address: bool,
     ) -> Vec<Chain> {
@@ -222,8 +332,7 @@ impl Maker<'_> {
             limits: &|target: &Target| destinations.limits(target),
             access_log: &self.access_log,
         };
-        let entry = self
-            .scope
+        let entry = egress
             .virtual_service(&service.hostname)
             .filter(|e| e.has_layer4);
         let mut chains = entry
@@ -247,14 +356,20 @@ impl Maker<'_> {
                     .into_iter()
                     .collect(),
                 destinations: blocks,
-                filters: vec![layer4.direct(&target)],
+                filters: layer4.direct(&target),
+                ..Default::default()
             });
         }
         chains
     }
 
     fn build(&self, bind: &str, port: u16, entry: Entry) -> Resource {
-        let mut built = listener::redirected(bind, port);
+        let mut built = if entry.binds {
+            let name = names::listener(bind, port);
+            listener::bound(name, bind, port, TrafficDirection::Outbound)
+        } else {
+            listener::redirected(bind, port)
+        };
         let both = bind == "0.0.0.0" && self.outbound().ip_family.has_v6();
         let more = if both {
             &["::".to_owned()]
@@ -267,10 +382,9 @@ impl Maker<'_> {
         if let Some((table, protocol)) = entry.http {
             chains.push(self.http_chain(&built.name, table, protocol, settings.http10));
         }
-        let rest = match entry.rest {
-            Some(rest) => Some(rest.build()),
-            None => Some(self.unclaimed()),
-        };
+        // Nobody knows where a connection wants to go that was not redirected.
+        let unclaimed = (!entry.binds).then(|| self.unclaimed());
+        let rest = entry.rest.map(Chain::build).or(unclaimed);
         listener::set_chains(&mut built, chains, rest);
         listener::inspect(&mut built);
         built.continue_on_listener_filters_timeout = true;
@@ -297,7 +411,6 @@ impl Maker<'_> {
     ) -> FilterChain {
         let stat_name = format!("outbound_{listener_name}");
         let log = self.access_log.clone();
-        let protocol = http_filter::runnable(protocol, self.view.outbound.dialect);
         let manager = http_manager::with_rds(Place::Outbound, &stat_name, table, protocol, log);
         FilterChain {
             filter_chain_match: Some(listener::plaintext_http(http10)),
@@ -311,11 +424,11 @@ impl Maker<'_> {
 
     /// Connections that nobody claimed: through, or nowhere.
     fn unclaimed(&self) -> FilterChain {
-        let cluster = super::unknown_destination(super::outbound_mode(self.snapshot, self.scope));
+        let unknown = UnknownTraffic::of(self.snapshot, self.scope, self.outbound());
         FilterChain {
             filter_chain_match: Some(FilterChainMatch::default()),
             filters: vec![tcp_proxy::to_cluster(
-                cluster,
+                unknown.cluster(),
                 &ConnectionLimits::default(),
                 self.access_log.clone(),
             )],

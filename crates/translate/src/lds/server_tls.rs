@@ -1,7 +1,10 @@
 //! TLS of a gateway's server, as its Gateway asks for it.
 
-use ferromesh_config::kind::gateway::{ServerTlsMode, ServerTlsSettings, TlsProtocol};
+use ferromesh_config::kind::gateway::{
+    CIPHER_SUITES, ServerTlsMode, ServerTlsSettings, TlsProtocol,
+};
 use ferromesh_config::mesh::MeshConfig;
+use ferromesh_model::Dialect;
 use ferromesh_proto::envoy::config::core::v3::{DataSource, data_source::Specifier};
 use ferromesh_proto::envoy::extensions::transport_sockets::tls::v3::{
     CertificateValidationContext, CommonTlsContext, DownstreamTlsContext, SdsSecretConfig,
@@ -112,14 +115,30 @@ fn parameters(settings: &ServerTlsSettings) -> Option<TlsParameters> {
     let parameters = TlsParameters {
         tls_minimum_protocol_version: version(settings.min_protocol_version) as i32,
         tls_maximum_protocol_version: version(settings.max_protocol_version) as i32,
-        cipher_suites: settings
-            .cipher_suites
-            .iter()
-            .map(ToString::to_string)
-            .collect(),
+        cipher_suites: suites(settings).map(ToString::to_string).collect(),
         ..Default::default()
     };
     (parameters != TlsParameters::default()).then_some(parameters)
+}
+
+/// The suites that exist: proxies refuse a list with any other name.
+fn suites(settings: &ServerTlsSettings) -> impl Iterator<Item = &Str> {
+    let known = |suite: &&Str| CIPHER_SUITES.contains(&suite.as_str());
+    settings.cipher_suites.iter().filter(known)
+}
+
+/// Whether a proxy of this dialect can serve with these settings. Ours speaks TLS 1.2 and 1.3, with
+/// forward secrecy and authenticated encryption only.
+pub(super) fn is_spoken(settings: &ServerTlsSettings, dialect: Dialect) -> bool {
+    let modern = |suite: &Str| {
+        suite.starts_with("ECDHE") && (suite.contains("GCM") || suite.contains("CHACHA20"))
+    };
+    dialect != Dialect::Ferromesh
+        || match settings.max_protocol_version {
+            TlsProtocol::V1_0 | TlsProtocol::V1_1 => false,
+            TlsProtocol::V1_2 => suites(settings).next().is_none() || suites(settings).any(modern),
+            TlsProtocol::Auto | TlsProtocol::V1_3 => true,
+        }
 }
 
 fn version(version: TlsProtocol) -> tls_parameters::TlsProtocol {

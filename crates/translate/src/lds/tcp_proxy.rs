@@ -4,9 +4,15 @@ use std::time::Duration;
 
 use ferromesh_proto::envoy::config::accesslog::v3::AccessLog;
 use ferromesh_proto::envoy::config::listener::v3::{Filter, filter::ConfigType};
+use ferromesh_proto::envoy::extensions::common::dynamic_forward_proxy::v3::DnsCacheConfig;
+use ferromesh_proto::envoy::extensions::filters::network::sni_dynamic_forward_proxy::v3::{
+    FilterConfig as SniResolution, filter_config::PortSpecifier,
+};
 use ferromesh_proto::envoy::extensions::filters::network::tcp_proxy::v3::{
     TcpProxy,
-    tcp_proxy::{ClusterSpecifier, WeightedCluster, weighted_cluster::ClusterWeight},
+    tcp_proxy::{
+        ClusterSpecifier, TunnelingConfig, WeightedCluster, weighted_cluster::ClusterWeight,
+    },
 };
 use ferromesh_proto::envoy::r#type::v3::{
     HashPolicy,
@@ -24,6 +30,32 @@ pub(crate) struct ConnectionLimits {
     pub(crate) lifetime: Option<Duration>,
     /// Hashes the client's address, for consistent hashing.
     pub(crate) hash_source_ip: bool,
+    /// Wraps the bytes into a request, where they all go to one cluster.
+    pub(crate) tunnel: Option<Tunnel>,
+    /// The cache that resolves server names, where the destination is any host of a domain.
+    pub(crate) resolves: Option<DnsCacheConfig>,
+}
+
+/// A request that carries the bytes of a connection through an HTTP proxy.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Tunnel {
+    /// Where the proxy is to connect to: `host:port`.
+    pub(crate) target: String,
+    /// Whether it is a POST instead of a CONNECT.
+    pub(crate) posts: bool,
+}
+
+/// Finds the endpoint by the server name, ahead of the TCP proxy.
+pub(crate) fn resolve_server_name(cache: DnsCacheConfig, port: u16) -> Filter {
+    let config = SniResolution {
+        dns_cache_config: Some(cache),
+        port_specifier: Some(PortSpecifier::PortValue(u32::from(port))),
+        ..Default::default()
+    };
+    Filter {
+        name: "envoy.extensions.filters.network.sni_dynamic_forward_proxy".to_owned(),
+        config_type: Some(ConfigType::TypedConfig(any(&config))),
+    }
 }
 
 /// Everything to `cluster`.
@@ -64,7 +96,14 @@ fn filter(
     let hash_policy = limits.hash_source_ip.then_some(HashPolicy {
         policy_specifier: Some(PolicySpecifier::SourceIp(SourceIp {})),
     });
+    let tunnel = limits.tunnel.as_ref().map(|tunnel| TunnelingConfig {
+        hostname: tunnel.target.clone(),
+        use_post: tunnel.posts,
+        ..Default::default()
+    });
+    let one = matches!(target, ClusterSpecifier::Cluster(_));
     let proxy = TcpProxy {
+        tunneling_config: tunnel.filter(|_| one),
         stat_prefix,
         idle_timeout: limits.idle.map(duration),
         max_downstream_connection_duration: limits.lifetime.map(duration),

@@ -13,6 +13,7 @@ use ferromesh_proto::envoy::config::listener::v3::{
 
 use super::listener;
 use super::tcp_proxy::{self, ConnectionLimits};
+use crate::unknown_traffic::UnknownTraffic;
 use crate::value::{flag, number};
 use crate::{Resource, access_log, names};
 
@@ -40,9 +41,7 @@ pub(super) fn listener(snapshot: &Snapshot, view: &OutboundView, scope: &Scope) 
     };
     let rest = FilterChain {
         name: "virtualOutbound-catchall-tcp".to_owned(),
-        filters: forward(super::unknown_destination(super::outbound_mode(
-            snapshot, scope,
-        ))),
+        filters: forward(UnknownTraffic::of(snapshot, scope, view).cluster()),
         ..Default::default()
     };
     let mut built = listener::bound(

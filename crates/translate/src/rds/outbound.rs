@@ -6,12 +6,11 @@
 //! service are added where one of its other hosts is, or on port 80.
 
 use std::borrow::Cow;
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use ferromesh_config::kind::sidecar::OutboundTrafficMode;
-use ferromesh_model::{GatewayRef, RouteView, Scope, Snapshot, VirtualServiceEntry};
+use ferromesh_model::{EgressScope, GatewayRef, RouteView, Scope, Snapshot, VirtualServiceEntry};
 use ferromesh_proto::envoy::config::route::v3::{
     DirectResponseAction, RouteAction, route::Action, route_action::HashPolicy,
 };
@@ -24,9 +23,8 @@ use super::retry;
 use super::route::{EncodedRoute, RouteTemplate, routes};
 use super::scope::{Destinations, RouteOwner, RouteScope};
 use super::virtual_host::{Draft, catch_all, settle_domains, table};
-use crate::cds::resolves_any;
 use crate::lds::destinations::VisibleDestinations;
-use crate::lds::outbound_mode;
+use crate::unknown_traffic::UnknownTraffic;
 use crate::{Resource, names};
 
 /// The port on which hosts without a service are known.
@@ -39,16 +37,26 @@ const BAD_GATEWAY: u32 = 502;
 pub(super) fn route_table(snapshot: &Snapshot, view: &RouteView, name: &str) -> Resource {
     let scope = snapshot.scope(&view.outbound);
     if let Ok(port) = name.parse() {
-        let maker = Maker::new(snapshot, view, &scope, port);
+        let Some(egress) = scope.egress_of_port(port) else {
+            return table(name, &[]);
+        };
+        let maker = Maker::new(snapshot, view, (&scope, egress), port);
         let mut hosts = maker.virtual_hosts();
         hosts.push(maker.rest());
         return table(name, &hosts);
     }
+    if name.starts_with("unix://") {
+        return table(name, &of_socket(snapshot, view, &scope, name));
+    }
     let own = name
         .rsplit_once(':')
-        .and_then(|(_, port)| port.parse().ok())
-        .map(|port| {
-            let hosts = Maker::new(snapshot, view, &scope, port).virtual_hosts();
+        .and_then(|(_, port)| {
+            let port = port.parse().ok()?;
+            Some((port, scope.egress_of_port(port)?))
+        })
+        .map(|(port, egress)| {
+            let maker = Maker::new(snapshot, view, (&scope, egress), port);
+            let hosts = maker.virtual_hosts();
             hosts
                 .into_iter()
                 .filter(|host| host.name == name)
@@ -59,6 +67,35 @@ pub(super) fn route_table(snapshot: &Snapshot, view: &RouteView, name: &str) -> 
                 .collect::<Vec<_>>()
         });
     table(name, &own.unwrap_or_default())
+}
+
+/// The hosts that are called over a Unix socket: all ports share it, so of two ports of a service
+/// the lower one is meant.
+fn of_socket<'a>(
+    snapshot: &'a Snapshot,
+    view: &'a RouteView,
+    scope: &'a Scope,
+    bind: &str,
+) -> Vec<Draft<'a>> {
+    let Some(egress) = scope.egress_at(bind) else {
+        return Vec::new();
+    };
+    let ports: BTreeSet<u16> = egress
+        .services
+        .iter()
+        .flat_map(|service| &service.ports)
+        .map(|port| port.port)
+        .collect();
+    let mut hosts = Vec::new();
+    let mut rest = None;
+    for port in ports {
+        let maker = Maker::new(snapshot, view, (scope, egress), port);
+        hosts.extend(maker.virtual_hosts());
+        rest.get_or_insert_with(|| maker.rest());
+    }
+    settle_domains(&mut hosts, &HashSet::new());
+    hosts.extend(rest);
+    hosts
 }
 
 /// The route of a service that no VirtualService speaks of.
@@ -76,16 +113,23 @@ struct Maker<'a> {
     snapshot: &'a Snapshot,
     view: &'a RouteView,
     scope: &'a Scope,
+    egress: &'a EgressScope,
     port: u16,
     plain: RouteTemplate,
 }
 
 impl<'a> Maker<'a> {
-    fn new(snapshot: &'a Snapshot, view: &'a RouteView, scope: &'a Scope, port: u16) -> Self {
+    fn new(
+        snapshot: &'a Snapshot,
+        view: &'a RouteView,
+        (scope, egress): (&'a Scope, &'a EgressScope),
+        port: u16,
+    ) -> Self {
         Self {
             snapshot,
             view,
             scope,
+            egress,
             port,
             plain: plain_route(snapshot, Vec::new()),
         }
@@ -94,7 +138,7 @@ impl<'a> Maker<'a> {
     /// The services with this port and a protocol that may be HTTP, and the aliases.
     fn services(&self) -> impl Iterator<Item = &'a Arc<Service>> {
         let port = self.port;
-        self.scope.services().iter().filter(move |service| {
+        self.egress.services.iter().filter(move |service| {
             service
                 .port(port)
                 .is_some_and(|p| p.protocol.is_http() || p.protocol.is_auto())
@@ -107,7 +151,7 @@ impl<'a> Maker<'a> {
         let mut by_service: HashMap<*const VirtualServiceEntry, Vec<&'a Arc<Service>>> =
             HashMap::new();
         for service in self.services() {
-            match self.scope.virtual_service(&service.hostname) {
+            match self.egress.virtual_service(&service.hostname) {
                 Some(entry) if !entry.declared.spec.http.is_empty() => {
                     by_service
                         .entry(Arc::as_ptr(entry))
@@ -118,7 +162,7 @@ impl<'a> Maker<'a> {
                 _ => hosts.push(self.plain_host(service)),
             }
         }
-        for entry in self.scope.virtual_services() {
+        for entry in &self.egress.virtual_services {
             let services = by_service.remove(&Arc::as_ptr(entry)).unwrap_or_default();
             hosts.extend(self.routed_hosts(entry, &services));
         }
@@ -238,32 +282,24 @@ impl<'a> Maker<'a> {
 
     /// Requests to hosts that nobody knows.
     fn rest(&self) -> Draft<'a> {
-        match outbound_mode(self.snapshot, self.scope) {
-            OutboundTrafficMode::RegistryOnly => catch_all(
-                "block_all",
-                Action::DirectResponse(DirectResponseAction {
-                    status: BAD_GATEWAY,
-                    ..Default::default()
-                }),
-            ),
-            OutboundTrafficMode::AllowAnyDynamicDns if resolves_any(&self.view.outbound) => {
-                catch_all(
-                    "allow_any_dynamic_dns",
-                    Action::Route(action::to_cluster(
-                        names::DYNAMIC_DNS.to_owned(),
-                        Duration::ZERO,
-                        None,
-                    )),
-                )
-            }
-            OutboundTrafficMode::AllowAny | OutboundTrafficMode::AllowAnyDynamicDns => catch_all(
-                "allow_any",
-                Action::Route(action::to_cluster(
-                    names::PASSTHROUGH.to_owned(),
-                    Duration::ZERO,
-                    None,
-                )),
-            ),
-        }
+        let (name, cluster) =
+            match UnknownTraffic::of(self.snapshot, self.scope, &self.view.outbound) {
+                UnknownTraffic::Refused => {
+                    let answer = DirectResponseAction {
+                        status: BAD_GATEWAY,
+                        ..Default::default()
+                    };
+                    return catch_all("block_all", Action::DirectResponse(answer));
+                }
+                UnknownTraffic::Resolved => {
+                    ("allow_any_dynamic_dns", names::DYNAMIC_DNS.to_owned())
+                }
+                UnknownTraffic::Passed => ("allow_any", names::PASSTHROUGH.to_owned()),
+                UnknownTraffic::Handed(cluster) => ("allow_any", cluster),
+            };
+        catch_all(
+            name,
+            Action::Route(action::to_cluster(cluster, Duration::ZERO, None)),
+        )
     }
 }

@@ -56,6 +56,8 @@ const EXTENSION: &str = "our proxy runs no foreign code yet";
 /// Where calls end elsewhere: beginning, part of the line, reason.
 pub(super) const DIFFERENT: &[Row] = &[
     ("gwapi-", "", GATEWAY_API),
+    ("dr-tunnel ", ":443 ", TUNNEL),
+    ("se-dynamic-dns ", ":443 ", DYNAMIC),
     ("ef-cluster ", "", ENVOY_FILTER),
     ("ef-listener ", "10.96.1.80:8200", ENVOY_FILTER),
 ];

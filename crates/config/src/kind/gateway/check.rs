@@ -44,7 +44,9 @@ impl Body for Gateway {
 fn server(findings: &mut Findings<'_>, server: &Server) {
     match &server.port {
         None => findings.required("port", false),
-        Some(port) => findings.field("port", |findings| server_port(findings, port)),
+        Some(port) => findings.field("port", |findings| {
+            server_port(findings, port, server.bind.starts_with("unix://"));
+        }),
     }
     if !server.bind.is_empty() {
         let verdict = address::ip(&server.bind).or_else(|error| {
@@ -55,6 +57,7 @@ fn server(findings: &mut Findings<'_>, server: &Server) {
             }
         });
         findings.rule("bind", verdict);
+        unix_bind(findings, &server.bind);
     }
     if server.hosts.is_empty() {
         findings.required("hosts", false);
@@ -101,9 +104,30 @@ pub(crate) fn namespaced_host(text: &str) -> Result<(), String> {
     name::host(host)
 }
 
-/// The rules of a port with its protocol.
-fn server_port(findings: &mut Findings<'_>, port: &ServerPort) {
-    findings.rule("number", address::port(port.number));
+/// Says who listens on a Unix socket, where one is written.
+pub(crate) fn unix_bind(findings: &mut Findings<'_>, bind: &str) {
+    if bind.starts_with("unix://") {
+        findings.warn_at(
+            "bind",
+            Code::NoEffect,
+            "only a stock Envoy listens on a Unix socket; this version's own proxy leaves it out",
+        );
+    }
+}
+
+/// The rules of a port with its protocol. A Unix socket has the number 0.
+fn server_port(findings: &mut Findings<'_>, port: &ServerPort, on_socket: bool) {
+    if !on_socket {
+        findings.rule("number", address::port(port.number));
+    } else if port.number != 0 {
+        findings.error_at(
+            "number",
+            format!(
+                "Invalid value: {}: port number must be 0 for unix domain socket",
+                port.number
+            ),
+        );
+    }
     findings.required("name", !port.name.is_empty());
     if port.protocol.is_empty() {
         findings.required("protocol", false);
@@ -158,6 +182,22 @@ pub(crate) fn server_tls(findings: &mut Findings<'_>, tls: &ServerTlsSettings, t
             "maxProtocolVersion",
             "Invalid value: less than minProtocolVersion",
         );
+    }
+    if matches!(most, super::TlsProtocol::V1_0 | super::TlsProtocol::V1_1) {
+        findings.warn_at(
+            "maxProtocolVersion",
+            Code::NoEffect,
+            "only a stock Envoy speaks TLS 1.0 and 1.1; this version's own proxy serves nobody here",
+        );
+    }
+    for (index, suite) in tls.cipher_suites.iter().enumerate() {
+        if !super::CIPHER_SUITES.contains(&suite.as_str()) {
+            findings.warn_at(
+                &format!("cipherSuites[{index}]"),
+                Code::Suspicious,
+                format!("{suite} is no cipher suite of TLS 1.2 that can be chosen; it is left out"),
+            );
+        }
     }
     for (index, hash) in tls.verify_certificate_spki.iter().enumerate() {
         let field = format!("verifyCertificateSpki[{index}]");

@@ -5,7 +5,7 @@ use ferromesh_types::Protocol;
 use super::{CaptureMode, EgressListener, IngressListener, OutboundTrafficMode, Sidecar};
 use crate::check::{Findings, address, name, scope};
 use crate::kind::destination_rule::check::connection_pool;
-use crate::kind::gateway::check::{namespaced_host, protocol, server_tls};
+use crate::kind::gateway::check::{namespaced_host, protocol, server_tls, unix_bind};
 use crate::kind::gateway::{ServerPort, ServerTlsMode};
 use crate::parse::Body;
 
@@ -173,6 +173,7 @@ fn egress(findings: &mut Findings<'_>, listener: &EgressListener) {
     }
     if listener.bind.starts_with("unix://") {
         findings.rule("bind", address::unix_socket(&listener.bind));
+        unix_bind(findings, &listener.bind);
         if !matches!(
             listener.capture_mode,
             CaptureMode::Default | CaptureMode::None

@@ -172,6 +172,12 @@ fn tcp_route(findings: &mut Findings<'_>, route: &TcpRoute) {
         &route.r#match,
         |findings, condition: &L4MatchAttributes| {
             subnets(findings, &condition.destination_subnets);
+            if !condition.source_subnet.is_empty() {
+                findings.rule(
+                    "sourceSubnet",
+                    address::ip_or_cidr(&condition.source_subnet),
+                );
+            }
             port(findings, condition.port);
             scope::labels(findings, "sourceLabels", &condition.source_labels);
             scope::gateway_names(findings, &condition.gateways);

@@ -51,7 +51,7 @@ pub struct L4MatchAttributes {
     pub destination_subnets: Vec<Str>,
     /// The port that is addressed.
     pub port: Option<u16>,
-    /// Declared by the API and without effect in Istio as well.
+    /// Address or CIDR block of the client; empty is any.
     pub source_subnet: Str,
     /// Labels of the client workload.
     pub source_labels: Selector,
