@@ -5,13 +5,11 @@ use serde_json::Value;
 
 /// Message types of such filters, the end of their name.
 const TYPES: &[&str] = &[
-    ".ConnectionLimit",
     ".ExtAuthz",
     ".JwtAuthentication",
     ".LocalRateLimit",
     ".Lua",
     ".OriginalSrc",
-    ".RBAC",
     ".Wasm",
 ];
 

@@ -8,8 +8,7 @@ pub(super) type Row = (&'static str, &'static str, &'static str);
 
 /// What our proxy does not take: beginning, part of the message, reason.
 pub(super) const REFUSED: &[Row] = &[
-    ("ap-", ".rbac.v3.RBAC is not supported", RBAC),
-    ("mesh-trust-domain ", ".rbac.v3.RBAC is not supported", RBAC),
+    ("ap-custom-http ", ".ExtAuthz is not supported", FOREIGN),
     ("ra-inline ", ".JwtAuthentication is not supported", JWT),
     (
         "ra-claim-routing ",
@@ -24,7 +23,6 @@ pub(super) const REFUSED: &[Row] = &[
     ("dr-tls-modes ", "/etc/certs/ca.crl cannot be read", FILE),
     ("dr-tunnel ", "tunneling_config: is not supported", TUNNEL),
     ("ef-http-filter ", ".LocalRateLimit is not supported", RATE),
-    ("ef-listener ", ".ConnectionLimit is not supported", RATE),
     ("proxy-tproxy ", ".OriginalSrc is not supported", TPROXY),
     (
         "se-dynamic-dns ",
@@ -44,7 +42,7 @@ pub(super) const REFUSED: &[Row] = &[
     ),
 ];
 
-const RBAC: &str = "our proxy has no authorization filter yet";
+const FOREIGN: &str = "our proxy does not ask other servers about requests yet";
 const JWT: &str = "our proxy does not check tokens yet, so there are no claims to route by";
 const FILE: &str = "the file is not here; a stock Envoy refuses it as well";
 const TUNNEL: &str = "our proxy does not open tunnels for bytes yet";
