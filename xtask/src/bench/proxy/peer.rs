@@ -110,7 +110,8 @@ fn start_one(
             .folder
             .join(format!("{}-{port}.{ending}", peer.name()))
     };
-    let (config, log) = (file("conf"), file("log"));
+    // Envoy goes by the ending.
+    let (config, log) = (file("yaml"), file("log"));
     let words = arguments(bench, peer, shape, port, pair, &config)?;
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     let running = Running::start(PROXY_CORE, program, &words, &log)?;

@@ -1,4 +1,7 @@
 //! The same set-ups for HAProxy and nginx, in their own words.
+//!
+//! Where we and Envoy give a request an identity and say whom it came from, so do they: each does
+//! the same duties.
 
 use super::case::Shape;
 use super::setup::{Certificates, Upstream};
@@ -6,10 +9,13 @@ use super::setup::{Certificates, Upstream};
 /// HAProxy, one thread.
 pub fn haproxy(shape: Shape, port: u16, upstream: Upstream, certificates: &Certificates) -> String {
     let mode = if shape == Shape::Tcp { "tcp" } else { "http" };
-    let reuse = if shape == Shape::Tcp {
-        ""
-    } else {
-        "  http-reuse always\n"
+    let (reuse, duties) = match shape {
+        Shape::Tcp => ("", ""),
+        _ => (
+            "  http-reuse always\n",
+            "  option forwardfor\n  http-request set-header x-forwarded-proto http\n  \
+             http-request set-header x-request-id %[uuid()]\n",
+        ),
     };
     let combined = certificates.combined();
     let combined = combined.display();
@@ -21,7 +27,7 @@ pub fn haproxy(shape: Shape, port: u16, upstream: Upstream, certificates: &Certi
     };
     format!(
         "global\n  nbthread 1\n  maxconn 4000\ndefaults\n  mode {mode}\n  timeout connect 5s\n  \
-         timeout client 60s\n  timeout server 60s\n{reuse}frontend f\n  bind 127.0.0.1:{port}{bind}\n  \
+         timeout client 60s\n  timeout server 60s\n{reuse}frontend f\n  bind 127.0.0.1:{port}{bind}\n{duties}  \
          default_backend b\nbackend b\n  server s 127.0.0.1:{to}{server}\n"
     )
 }
@@ -40,7 +46,8 @@ pub fn nginx(
     let certificate = if shape == Shape::Tls {
         let (chain, key) = (certificates.chain.display(), certificates.key.display());
         format!(
-            "ssl_certificate {chain}; ssl_certificate_key {key}; ssl_session_cache shared:s:10m;"
+            "ssl_certificate {chain}; ssl_certificate_key {key}; ssl_session_cache shared:s:10m; \
+             ssl_protocols TLSv1.2 TLSv1.3;"
         )
     } else {
         String::new()
@@ -51,6 +58,8 @@ pub fn nginx(
          off;\n  keepalive_requests 1000000000;\n  upstream u {{ server 127.0.0.1:{to}; keepalive \
          1024; keepalive_requests 1000000000; }}\n  server {{\n    listen 127.0.0.1:{port}{tls};\n    \
          {certificate}\n    location / {{ proxy_pass http://u; proxy_http_version 1.1; \
-         proxy_set_header Connection \"\"; }}\n  }}\n}}\n"
+         proxy_set_header Connection \"\"; proxy_set_header X-Forwarded-For \
+         $proxy_add_x_forwarded_for; proxy_set_header X-Forwarded-Proto $scheme; \
+         proxy_set_header X-Request-Id $request_id; }}\n  }}\n}}\n"
     )
 }
