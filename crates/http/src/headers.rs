@@ -11,6 +11,8 @@ use std::fmt;
 use bytes::Bytes;
 
 use crate::http1::WrittenNames;
+use crate::name_filter::NameFilter;
+use crate::spare_fields;
 
 /// A range of the block, or of the side buffer when the top bit of `start` is set.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -20,13 +22,18 @@ pub(crate) struct Span {
 }
 
 const EXTRA: u32 = 1 << 31;
-/// First size of the side buffer: what a proxy adds to a usual head fits.
-const FIRST_EXTRA: usize = 384;
 
 impl Span {
     pub(crate) fn of_block(start: usize, len: usize) -> Self {
         Self {
             start: start as u32,
+            len: len as u32,
+        }
+    }
+
+    fn of_extra(start: usize, len: usize) -> Self {
+        Self {
+            start: start as u32 | EXTRA,
             len: len as u32,
         }
     }
@@ -55,37 +62,67 @@ pub(crate) struct Entry {
 }
 
 /// Header fields in their order.
-#[derive(Clone, Default)]
+#[derive(Default)]
 pub struct Headers {
     block: Bytes,
     extra: Vec<u8>,
     entries: Vec<Entry>,
+    /// Which names there may be: most questions are about fields that a message does not have.
+    names: NameFilter,
     /// The names as they came, where they are to be written so.
     pub(crate) written: Option<Box<WrittenNames>>,
+}
+
+impl Clone for Headers {
+    fn clone(&self) -> Self {
+        let (mut entries, mut extra) = spare_fields::take();
+        entries.extend_from_slice(&self.entries);
+        extra.extend_from_slice(&self.extra);
+        Self {
+            block: self.block.clone(),
+            extra,
+            entries,
+            names: self.names,
+            written: self.written.clone(),
+        }
+    }
+}
+
+impl Drop for Headers {
+    fn drop(&mut self) {
+        if self.entries.capacity() > 0 {
+            let entries = std::mem::take(&mut self.entries);
+            spare_fields::give(entries, std::mem::take(&mut self.extra));
+        }
+    }
 }
 
 impl Headers {
     /// No fields.
     pub fn new() -> Self {
-        Self::default()
+        let (entries, extra) = spare_fields::take();
+        Self::from_block(Bytes::new(), entries, extra)
     }
 
-    pub(crate) fn from_block(block: Bytes, entries: Vec<Entry>) -> Self {
+    /// Over a block whose names are in lower case. Entries and side buffer come from
+    /// [`spare_fields`].
+    pub(crate) fn from_block(block: Bytes, entries: Vec<Entry>, extra: Vec<u8>) -> Self {
+        let mut names = NameFilter::default();
+        for entry in &entries {
+            names.add(entry.name.of(&block));
+        }
         Self {
             block,
-            extra: Vec::new(),
+            extra,
             entries,
+            names,
             written: None,
         }
     }
 
-    pub(crate) fn with_room(fields: usize, bytes: usize) -> Self {
-        Self {
-            block: Bytes::new(),
-            extra: Vec::with_capacity(bytes),
-            entries: Vec::with_capacity(fields),
-            written: None,
-        }
+    /// Whether a name may begin with `x-envoy-`; false is certain.
+    pub fn may_ask_envoy(&self) -> bool {
+        self.names.may_ask_envoy()
     }
 
     pub(crate) fn slice(&self, span: Span) -> &[u8] {
@@ -104,9 +141,6 @@ impl Headers {
 
     /// Keeps a copy of `bytes` beside the block.
     pub(crate) fn store(&mut self, bytes: &[u8]) -> Span {
-        if self.extra.capacity() == 0 {
-            self.extra.reserve(FIRST_EXTRA.max(bytes.len()));
-        }
         let start = self.extra.len() as u32 | EXTRA;
         self.extra.extend_from_slice(bytes);
         Span {
@@ -133,15 +167,14 @@ impl Headers {
     }
 
     /// The first value of a field; `name` in lower case.
+    #[inline]
     pub fn find(&self, name: &str) -> Option<&[u8]> {
-        let entry = self
-            .entries
-            .iter()
-            .find(|entry| self.is_named(entry, name))?;
-        Some(self.slice(entry.value))
+        let at = self.position(name)?;
+        Some(self.slice(self.entries[at].value))
     }
 
     /// Where the first value of a field is.
+    #[inline]
     pub(crate) fn span(&self, name: &str) -> Option<Span> {
         self.position(name).map(|at| self.entries[at].value)
     }
@@ -186,8 +219,41 @@ impl Headers {
     }
 
     /// Whether the field is there.
+    #[inline]
     pub fn contains(&self, name: &str) -> bool {
-        self.entries.iter().any(|entry| self.is_named(entry, name))
+        self.position(name).is_some()
+    }
+
+    /// Adds a field that the proxy itself has written: `name` in lower case, `value` without
+    /// control characters.
+    #[inline]
+    pub fn append_own(&mut self, name: &'static str, value: &[u8]) {
+        debug_assert!(
+            !name.bytes().any(|byte| byte.is_ascii_uppercase()),
+            "{name}"
+        );
+        debug_assert!(!value.iter().any(|byte| is_control(*byte)), "{name}");
+        let start = self.extra.len();
+        self.extra.reserve(name.len() + value.len() + 4);
+        self.extra.extend_from_slice(name.as_bytes());
+        self.extra.extend_from_slice(b": ");
+        self.extra.extend_from_slice(value);
+        self.extra.extend_from_slice(b"\r\n");
+        self.names.add(name.as_bytes());
+        self.entries.push(Entry {
+            name: Span::of_extra(start, name.len()),
+            value: Span::of_extra(start + name.len() + 2, value.len()),
+        });
+    }
+
+    /// Makes such a field the only one of its name.
+    #[inline]
+    pub fn set_own(&mut self, name: &'static str, value: &[u8]) {
+        if self.names.may_have(name.as_bytes()) {
+            self.set(name, value);
+        } else {
+            self.append_own(name, value);
+        }
     }
 
     /// Adds a field after the others. Line breaks and other control characters of the value become
@@ -212,6 +278,8 @@ impl Headers {
     /// one copy.
     fn store_line(&mut self, name: &str, value: &[u8]) -> Entry {
         let name = self.store_name(name);
+        let (start, len) = ((name.start & !EXTRA) as usize, name.len as usize);
+        self.names.add(&self.extra[start..start + len]);
         self.extra.extend_from_slice(b": ");
         let value = self.store_value(value);
         self.extra.extend_from_slice(b"\r\n");
@@ -287,11 +355,7 @@ impl Headers {
     /// Adds all fields of `other` after the own ones.
     pub fn extend(&mut self, other: &Headers) {
         for (name, value) in other.iter() {
-            let entry = Entry {
-                name: self.store(name),
-                value: self.store(value),
-            };
-            self.entries.push(entry);
+            self.push_checked(name, value);
         }
     }
 
@@ -304,7 +368,8 @@ impl Headers {
     }
 
     /// Adds a field that was checked by a parser.
-    pub(crate) fn push_checked(&mut self, name: &[u8], value: &[u8]) {
+    fn push_checked(&mut self, name: &[u8], value: &[u8]) {
+        self.names.add(name);
         let entry = Entry {
             name: self.store(name),
             value: self.store(value),
@@ -312,26 +377,46 @@ impl Headers {
         self.entries.push(entry);
     }
 
-    /// The block, to hand slices of it on without copying.
-    pub(crate) fn shared_value(&self, entry: usize) -> Bytes {
-        let value = self.entries[entry].value;
-        if value.start & EXTRA == 0 {
-            let start = value.start as usize;
-            self.block.slice(start..start + value.len as usize)
+    /// Bytes that a span stands for, shared where they are part of the block.
+    pub(crate) fn shared_bytes(&self, span: Span) -> Bytes {
+        if span.start & EXTRA == 0 {
+            let start = span.start as usize;
+            self.block.slice(start..start + span.len as usize)
         } else {
-            Bytes::copy_from_slice(self.slice(value))
+            Bytes::copy_from_slice(self.slice(span))
         }
     }
 
-    pub(crate) fn name_of(&self, entry: usize) -> &[u8] {
-        self.slice(self.entries[entry].name)
+    /// Names and values in order, values as slices of what they all share.
+    pub(crate) fn shared(&self) -> impl Iterator<Item = (&[u8], Bytes)> {
+        let extra = Bytes::copy_from_slice(&self.extra);
+        self.entries.iter().map(move |entry| {
+            let value = entry.value;
+            let part = if value.start & EXTRA == 0 {
+                &self.block
+            } else {
+                &extra
+            };
+            let start = (value.start & !EXTRA) as usize;
+            let value = part.slice(start..start + value.len as usize);
+            (self.slice(entry.name), value)
+        })
     }
 
     fn is_named(&self, entry: &Entry, name: &str) -> bool {
         entry.name.len as usize == name.len() && self.slice(entry.name) == name.as_bytes()
     }
 
+    #[inline]
     fn position(&self, name: &str) -> Option<usize> {
+        if self.names.may_have(name.as_bytes()) {
+            self.search(name)
+        } else {
+            None
+        }
+    }
+
+    fn search(&self, name: &str) -> Option<usize> {
         self.entries
             .iter()
             .position(|entry| self.is_named(entry, name))
@@ -450,7 +535,7 @@ mod tests {
             name: place(name, 1),
             value: place(value, len),
         });
-        let headers = Headers::from_block(block, entries.to_vec());
+        let headers = Headers::from_block(block, entries.to_vec(), Vec::new());
         let (text, _) = written(&headers);
         assert_eq!(text, "a: 1\r\nb: 2\r\nc: 3\r\nd: 4\r\n");
     }

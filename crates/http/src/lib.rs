@@ -15,6 +15,8 @@ mod headers;
 pub mod http1;
 pub mod http2;
 mod message;
+mod name_filter;
+mod spare_fields;
 
 pub use body::{Frame, Framing};
 pub use headers::Headers;

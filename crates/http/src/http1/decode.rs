@@ -129,7 +129,7 @@ impl BodyDecoder {
         if bare {
             return Err(BodyError::Trailers);
         }
-        let mut trailers = Headers::with_room(fields.len(), length);
+        let mut trailers = Headers::new();
         for field in fields {
             // Fields that would change framing or routing after the fact are dropped
             // (RFC 9110 section 6.5.1).

@@ -16,6 +16,7 @@ use super::{fields, target};
 use crate::body::Framing;
 use crate::headers::{Entry, Headers, Span};
 use crate::message::{RequestHead, ResponseHead, Scheme, Version};
+use crate::spare_fields;
 
 /// Upper bounds of a head.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,7 +90,7 @@ pub(crate) fn parse_request_as(
         return Ok(None);
     };
     let base = buffer.as_ptr() as usize;
-    let entries = spans(parsed.headers, base, limits)?;
+    let spare = spans(parsed.headers, base, limits)?;
     let (Some(method), Some(path), Some(minor)) = (parsed.method, parsed.path, parsed.version)
     else {
         return Err(HeadError::Malformed("the request line"));
@@ -100,7 +101,7 @@ pub(crate) fn parse_request_as(
     let start = path.as_ptr() as usize - base;
     let span = |(at, len): (usize, usize)| Span::of_block(start + at, len);
     let version = version(minor);
-    let headers = take_block(buffer, length, entries, names);
+    let headers = take_block(buffer, length, spare, names);
     let mut head = RequestHead {
         method,
         version,
@@ -225,14 +226,14 @@ pub(crate) fn parse_response_as(
     let Some(length) = complete(status, buffer, limits)? else {
         return Ok(None);
     };
-    let entries = spans(parsed.headers, buffer.as_ptr() as usize, limits)?;
+    let spare = spans(parsed.headers, buffer.as_ptr() as usize, limits)?;
     let (Some(status), Some(minor)) = (parsed.code, parsed.version) else {
         return Err(HeadError::Malformed("the status line"));
     };
     if !(100..1000).contains(&status) {
         return Err(HeadError::Malformed("the status"));
     }
-    let headers = take_block(buffer, length, entries, names);
+    let headers = take_block(buffer, length, spare, names);
     let mut head = ResponseHead {
         status,
         version: version(minor),
@@ -347,17 +348,16 @@ fn reason(error: httparse::Error) -> &'static str {
     }
 }
 
-/// The places of all names and values, relative to `base`.
+/// The places of all names and values, relative to `base`, and a side buffer to go with them.
 fn spans(
     headers: &[httparse::Header<'_>],
     base: usize,
     limits: &Limits,
-) -> Result<Vec<Entry>, HeadError> {
+) -> Result<(Vec<Entry>, Vec<u8>), HeadError> {
     if headers.len() > limits.fields {
         return Err(HeadError::TooManyFields);
     }
-    // A few more for what the proxy adds.
-    let mut entries = Vec::with_capacity(headers.len() + 8);
+    let (mut entries, extra) = spare_fields::take();
     for header in headers {
         let value = header.value.trim_ascii();
         // An empty value may point nowhere in the block.
@@ -371,14 +371,14 @@ fn spans(
             value,
         });
     }
-    Ok(entries)
+    Ok((entries, extra))
 }
 
 /// Takes the head off the buffer and makes its names lower case, in place.
 fn take_block(
     buffer: &mut BytesMut,
     length: usize,
-    entries: Vec<Entry>,
+    (entries, extra): (Vec<Entry>, Vec<u8>),
     names: NameCase,
 ) -> Headers {
     let mut block = buffer.split_to(length);
@@ -389,7 +389,7 @@ fn take_block(
     for entry in &entries {
         entry.name.lower_case(&mut block);
     }
-    let mut headers = Headers::from_block(block.freeze(), entries);
+    let mut headers = Headers::from_block(block.freeze(), entries, extra);
     headers.written = written;
     headers
 }

@@ -1,38 +1,38 @@
 //! Between our heads and those of the `http` crate, which `h2` speaks.
 
+use bytes::BytesMut;
 use http::header::{HeaderName, HeaderValue};
 use http::uri::{Authority, PathAndQuery};
 use http::{HeaderMap, Method, Request, Response, Uri};
 
-use crate::headers::{Headers, Span};
+use crate::headers::{Entry, Headers, Span};
 use crate::message::{RequestHead, ResponseHead, Scheme, Version};
+use crate::spare_fields;
 
 /// A request that was received. Cookie crumbs are put together (RFC 9113 section 8.2.3).
 pub(super) fn request_in(parts: http::request::Parts) -> RequestHead {
-    let mut headers = headers_in(&parts.headers);
-    let host = headers.text("host").map(str::to_owned);
-    headers.remove("host");
-    let authority = match (parts.uri.authority(), host) {
-        (Some(authority), _) => authority.as_str().to_owned(),
-        (None, host) => host.unwrap_or_default(),
-    };
-    let path = match (parts.uri.path_and_query(), &parts.method) {
-        (Some(path), _) => path.as_str(),
-        (None, _) => "",
-    };
+    let host = parts.headers.get(http::header::HOST);
+    let host = host.and_then(|host| std::str::from_utf8(host.as_bytes()).ok());
+    let named = parts.uri.authority().map(Authority::as_str);
+    let authority = named.or(host).unwrap_or_default();
+    let path = parts.uri.path_and_query().map(PathAndQuery::as_str);
+    let path = path.unwrap_or_default();
     let scheme = match parts.uri.scheme_str() {
         Some("https") => Scheme::Https,
         _ => Scheme::Http,
     };
     let protocol = parts.extensions.get::<h2::ext::Protocol>();
+    let mut block = Block::with_room(&parts.headers, authority.len() + path.len());
+    let authority = block.put(authority.as_bytes());
+    let path = block.put(path.as_bytes());
     let mut head = RequestHead {
+        headers: block.fields(&parts.headers, |name| name != http::header::HOST),
         method: parts.method,
         version: Version::Http2,
         scheme,
-        authority: headers.store(authority.as_bytes()),
-        path: headers.store(path.as_bytes()),
+        authority,
+        path,
         protocol: Span::default(),
-        headers,
     };
     head.set_protocol(protocol.map(h2::ext::Protocol::as_str));
     head
@@ -50,14 +50,16 @@ pub(super) fn request_out(head: &RequestHead) -> Option<Request<()>> {
     };
     let mut uri = http::uri::Parts::default();
     if !head.authority().is_empty() {
-        uri.authority = Some(Authority::try_from(head.authority()).ok()?);
+        let authority = head.headers.shared_bytes(head.authority);
+        uri.authority = Some(Authority::from_maybe_shared(authority).ok()?);
     }
     if upgrade.is_some() || head.method != Method::CONNECT {
         uri.scheme = Some(match head.scheme {
             Scheme::Http => http::uri::Scheme::HTTP,
             Scheme::Https => http::uri::Scheme::HTTPS,
         });
-        uri.path_and_query = Some(PathAndQuery::try_from(head.path()).ok()?);
+        let path = head.headers.shared_bytes(head.path);
+        uri.path_and_query = Some(PathAndQuery::from_maybe_shared(path).ok()?);
     }
     *request.uri_mut() = Uri::from_parts(uri).ok()?;
     if let Some(protocol) = upgrade {
@@ -87,39 +89,121 @@ pub(super) fn response_out(head: &ResponseHead) -> Response<()> {
     response
 }
 
+/// The fields of trailers or of an answer.
 pub(super) fn headers_in(map: &HeaderMap) -> Headers {
-    let bytes = map
-        .iter()
-        .map(|(name, value)| name.as_str().len() + value.len());
-    let mut headers = Headers::with_room(map.len() + 8, bytes.sum::<usize>() + 256);
-    let mut cookies = map.get_all(http::header::COOKIE).iter();
-    if let Some(first) = cookies.next() {
-        let mut crumbs = first.as_bytes().to_vec();
-        for crumb in cookies {
-            crumbs.extend_from_slice(b"; ");
-            crumbs.extend_from_slice(crumb.as_bytes());
-        }
-        headers.push_checked(b"cookie", &crumbs);
+    Block::with_room(map, 0).fields(map, |_| true)
+}
+
+/// The bytes of a head in one piece, so that they can be sent on as slices of it.
+struct Block(BytesMut);
+
+impl Block {
+    /// For the fields of `map`, and `more` bytes.
+    fn with_room(map: &HeaderMap, more: usize) -> Self {
+        let lengths = map
+            .iter()
+            .map(|(name, value)| name.as_str().len() + value.len() + 4);
+        Self(BytesMut::with_capacity(lengths.sum::<usize>() + more))
     }
-    for (name, value) in map {
-        if name != http::header::COOKIE {
-            headers.push_checked(name.as_str().as_bytes(), value.as_bytes());
-        }
+
+    fn put(&mut self, bytes: &[u8]) -> Span {
+        let start = self.0.len();
+        self.0.extend_from_slice(bytes);
+        Span::of_block(start, bytes.len())
     }
-    headers
+
+    /// Adds a field in the form in which HTTP/1.1 writes it.
+    fn put_line(&mut self, name: &[u8], value: &[u8]) -> Entry {
+        let name = self.put(name);
+        self.0.extend_from_slice(b": ");
+        let value = self.put(value);
+        self.0.extend_from_slice(b"\r\n");
+        Entry { name, value }
+    }
+
+    /// Adds the fields for which `keep` holds.
+    fn fields(mut self, map: &HeaderMap, keep: impl Fn(&HeaderName) -> bool) -> Headers {
+        let (mut entries, extra) = spare_fields::take();
+        let mut cookies = map.get_all(http::header::COOKIE).iter();
+        if let Some(first) = cookies.next() {
+            let mut crumbs = first.as_bytes().to_vec();
+            for crumb in cookies {
+                crumbs.extend_from_slice(b"; ");
+                crumbs.extend_from_slice(crumb.as_bytes());
+            }
+            entries.push(self.put_line(b"cookie", &crumbs));
+        }
+        for (name, value) in map {
+            if name != http::header::COOKIE && keep(name) {
+                entries.push(self.put_line(name.as_str().as_bytes(), value.as_bytes()));
+            }
+        }
+        Headers::from_block(self.0.freeze(), entries, extra)
+    }
 }
 
 pub(super) fn headers_out(headers: &Headers) -> HeaderMap {
     let mut map = HeaderMap::with_capacity(headers.len() + 4);
-    for index in 0..headers.len() {
-        let name = HeaderName::from_bytes(headers.name_of(index));
-        let value = HeaderValue::from_maybe_shared(headers.shared_value(index));
+    for (name, value) in headers.shared() {
+        let name = known_name(name).map_or_else(|| HeaderName::from_bytes(name), Ok);
+        let value = HeaderValue::from_maybe_shared(value);
         // What HTTP/1.1 allows and HTTP/2 does not cannot be passed on.
-        if let (Ok(name), Ok(value)) = (name, value) {
+        if let (Ok(name), Ok(mut value)) = (name, value) {
+            value.set_sensitive(is_unique(name.as_str()));
             map.append(name, value);
         }
     }
     map
+}
+
+/// Whether a field has another value in each message: it would only push others out of the
+/// peer's table of fields (RFC 7541 section 2.3.2), and cost a search there.
+fn is_unique(name: &str) -> bool {
+    matches!(
+        name,
+        "x-request-id" | "traceparent" | "x-b3-traceid" | "x-b3-spanid" | "x-b3-parentspanid"
+    )
+}
+
+/// Names that a mesh adds to each message, made once: the `http` crate allocates all but the
+/// names of its own list.
+fn known_name(name: &[u8]) -> Option<HeaderName> {
+    macro_rules! known {
+        ($($text:literal),* $(,)?) => {
+            match name {
+                $(text if text == $text.as_bytes() => {
+                    static NAME: HeaderName = HeaderName::from_static($text);
+                    Some(NAME.clone())
+                })*
+                _ => None,
+            }
+        };
+    }
+    if !name.starts_with(b"x-") && !name.starts_with(b"grpc-") {
+        return None;
+    }
+    known!(
+        "x-request-id",
+        "x-forwarded-for",
+        "x-forwarded-proto",
+        "x-forwarded-client-cert",
+        "x-envoy-upstream-service-time",
+        "x-envoy-expected-rq-timeout-ms",
+        "x-envoy-attempt-count",
+        "x-envoy-decorator-operation",
+        "x-envoy-peer-metadata",
+        "x-envoy-peer-metadata-id",
+        "x-envoy-external-address",
+        "x-b3-traceid",
+        "x-b3-spanid",
+        "x-b3-parentspanid",
+        "x-b3-sampled",
+        "grpc-status",
+        "grpc-message",
+        "grpc-timeout",
+        "grpc-encoding",
+        "grpc-accept-encoding",
+    )
 }
 
 #[cfg(test)]

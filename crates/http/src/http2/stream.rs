@@ -83,6 +83,9 @@ impl Receiving {
                     Some(data) => {
                         let data = data?;
                         self.stream.flow_control().release_capacity(data.len())?;
+                        if self.stream.is_end_stream() {
+                            self.state = State::Done;
+                        }
                         if !data.is_empty() {
                             return Poll::Ready(Ok(Frame::Data(data)));
                         }

@@ -283,7 +283,8 @@ impl Exchange<'_> {
                     Ok(Frame::Data(data)) => {
                         outcome.bytes_sent += data.len() as u64;
                         ends.deadlines.moved();
-                        ends.downstream.send_data(data)
+                        answered = upstream.is_body_done();
+                        ends.downstream.send_data(data, answered)
                     }
                     Ok(Frame::Trailers(trailers)) => {
                         answered = true;

@@ -118,6 +118,15 @@ impl Downstream<'_> {
         }
     }
 
+    /// Whether the whole body of the request was taken, and is all right.
+    pub(crate) fn is_body_done(&self) -> bool {
+        let done = match &self.wire {
+            Wire::Http1(side) => side.connection.is_body_done(),
+            Wire::Http2(stream) => stream.receiving.is_done(),
+        };
+        done && self.grpc_web.as_ref().is_none_or(|web| web.is_whole())
+    }
+
     fn poll_wire(&mut self, cx: &mut Context<'_>) -> Poll<Result<Frame, Gone>> {
         match &mut self.wire {
             Wire::Http1(side) => side.connection.poll_frame(cx).map_err(|error| {
@@ -215,20 +224,25 @@ impl Downstream<'_> {
     }
 
     /// Queues bytes of the answer's body.
-    pub(crate) fn send_data(&mut self, data: Bytes) -> Result<(), Gone> {
+    pub(crate) fn send_data(&mut self, data: Bytes, last: bool) -> Result<(), Gone> {
         let data = match &self.grpc_web {
             Some(web) => web.encode(data),
             None => data,
         };
-        self.send_as_it_is(data)
+        self.send_as_it_is(data, last)
     }
 
-    fn send_as_it_is(&mut self, data: Bytes) -> Result<(), Gone> {
+    fn send_as_it_is(&mut self, data: Bytes, last: bool) -> Result<(), Gone> {
         match &mut self.wire {
-            Wire::Http1(side) => side.connection.send_data(data),
+            Wire::Http1(side) => {
+                side.connection.send_data(data);
+                if last {
+                    side.connection.send_end(None);
+                }
+            }
             Wire::Http2(stream) => {
                 let sending = stream.sending().ok_or(Gone)?;
-                sending.send_data(data, false).map_err(|_| Gone)?;
+                sending.send_data(data, last).map_err(|_| Gone)?;
             }
         }
         Ok(())
@@ -242,7 +256,7 @@ impl Downstream<'_> {
             && let Some(trailers) = trailers.take()
         {
             let message = web.trailers(trailers);
-            self.send_as_it_is(message)?;
+            self.send_as_it_is(message, false)?;
         }
         match &mut self.wire {
             Wire::Http1(side) => {

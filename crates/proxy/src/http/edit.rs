@@ -57,12 +57,8 @@ impl Exchange<'_> {
             self.head = head;
         }
         self.rewrite(forward, matched, weighted_host);
-        // Most requests ask for nothing, which one look tells.
         let headers = &self.head.headers;
-        if headers
-            .iter()
-            .any(|(name, _)| name.starts_with(b"x-envoy-"))
-        {
+        if headers.may_ask_envoy() {
             self.alt_response = headers.contains("x-envoy-upstream-rq-timeout-alt-response");
             for name in ASKED {
                 self.head.headers.remove(name);
@@ -77,9 +73,8 @@ impl Exchange<'_> {
         if !self.manager.router.suppress_envoy_headers {
             let mut digits = itoa::Buffer::new();
             let millis = digits.format(limit.as_millis().max(1) as u64);
-            self.head
-                .headers
-                .set("x-envoy-expected-rq-timeout-ms", millis);
+            let headers = &mut self.head.headers;
+            headers.set_own("x-envoy-expected-rq-timeout-ms", millis.as_bytes());
         }
         let timeouts = &forward.timeouts;
         if self.grpc && !timeouts.limits_streams && timeouts.grpc_timeout_max.is_some() {

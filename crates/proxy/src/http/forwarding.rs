@@ -81,7 +81,7 @@ pub(super) fn apply(
         Some(b"http") => Scheme::Http,
         Some(_) => own,
         None => {
-            headers.append("x-forwarded-proto", own.as_str());
+            headers.append_own("x-forwarded-proto", own.as_str().as_bytes());
             own
         }
     };
@@ -116,7 +116,7 @@ fn from_peer(
         append_address(headers, peer.ip());
     }
     if hops == 0 && headers.find("x-forwarded-proto") != Some(own.as_str().as_bytes()) {
-        headers.set("x-forwarded-proto", own.as_str());
+        headers.set_own("x-forwarded-proto", own.as_str().as_bytes());
     }
     Client {
         address: named.map_or(peer, |address| SocketAddr::new(address, 0)),
@@ -179,12 +179,9 @@ fn own_address(loopback: IpAddr) -> IpAddr {
     found.unwrap_or(loopback)
 }
 
-/// Takes out what is not believed. Most requests have no such field, which one look tells.
+/// Takes out what is not believed.
 fn sanitize(headers: &mut Headers, internal: bool, edge: bool) {
-    if headers
-        .iter()
-        .any(|(name, _)| name.starts_with(b"x-envoy-"))
-    {
+    if headers.may_ask_envoy() {
         headers.remove("x-envoy-internal");
         if !internal {
             for name in INTERNAL {

@@ -294,7 +294,7 @@ impl Sending<'_> {
             let sent = match self.left.split_first() {
                 Some((data, rest)) => {
                     self.left = rest;
-                    upstream.send_data(data.clone())
+                    upstream.send_data(data.clone(), false)
                 }
                 None => {
                     self.done = true;

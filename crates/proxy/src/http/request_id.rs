@@ -20,7 +20,7 @@ pub(super) fn apply(worker: &Worker, manager: &HttpManager, headers: &mut Header
     let present = headers.find(NAME).is_some_and(|id| !id.is_empty());
     if ids.generate {
         if !present || (edge && !ids.preserve_external) {
-            headers.set(NAME, new_id(worker));
+            headers.set_own(NAME, &new_id(worker));
         } else if edge && ids.pack_trace_reason {
             // Why others traced it is not our reason.
             set_reason(headers, NOT_TRACED);
@@ -94,20 +94,23 @@ fn is_uuid(id: &[u8]) -> bool {
 
 /// A random UUID, version 4: a request that is not traced.
 fn new_id(worker: &Worker) -> [u8; 36] {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    let (high, low) = (worker.random(), worker.random());
-    let bits = (u128::from(high) << 64) | u128::from(low);
-    let bits = (bits & !(0xf << 76)) | (0x4 << 76);
-    let bits = (bits & !(0x3 << 62)) | (0x2 << 62);
+    let high = (worker.random() & !0xf000) | 0x4000;
+    let low = (worker.random() & !(0b11 << 62)) | (0b10 << 62);
+    let bytes = (u128::from(high) << 64 | u128::from(low)).to_be_bytes();
     let mut text = [b'-'; 36];
-    let mut shift = 128;
-    for (place, byte) in text.iter_mut().enumerate() {
-        if !matches!(place, 8 | 13 | 18 | 23) {
-            shift -= 4;
-            *byte = DIGITS[((bits >> shift) & 0xf) as usize];
-        }
+    // The places of the sixteen bytes, two digits each.
+    const PLACES: [usize; 16] = [0, 2, 4, 6, 9, 11, 14, 16, 19, 21, 24, 26, 28, 30, 32, 34];
+    for (byte, place) in bytes.into_iter().zip(PLACES) {
+        let [high, low] = [byte >> 4, byte & 15].map(hex_digit);
+        text[place] = high;
+        text[place + 1] = low;
     }
     text
+}
+
+/// Without a table, so that the compiler works on many digits at once.
+fn hex_digit(value: u8) -> u8 {
+    value + if value < 10 { b'0' } else { b'a' - 10 }
 }
 
 #[cfg(test)]
@@ -128,6 +131,12 @@ mod tests {
         }
         sample(sampling, true, &mut headers);
         headers.text(NAME).expect("set above").to_owned()
+    }
+
+    #[test]
+    fn digits_are_hexadecimal() {
+        let digits: Vec<u8> = (0..16).map(hex_digit).collect();
+        assert_eq!(digits, b"0123456789abcdef");
     }
 
     #[test]

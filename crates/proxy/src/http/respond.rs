@@ -26,7 +26,8 @@ impl Exchange<'_> {
             let millis = completed.elapsed().as_millis();
             let mut digits = itoa::Buffer::new();
             let value = digits.format(millis as u64);
-            head.headers.set("x-envoy-upstream-service-time", value);
+            head.headers
+                .set_own("x-envoy-upstream-service-time", value.as_bytes());
         }
         self.edit_by_route(head);
         filter::on_response(self, head);
@@ -57,7 +58,7 @@ impl Exchange<'_> {
         if !head.headers.contains("date") {
             let now = self.outcome.answered.unwrap_or(self.started);
             self.worker
-                .with_date(now, |date| head.headers.append("date", date));
+                .with_date(now, |date| head.headers.append_own("date", date.as_bytes()));
         }
         if !self.manager.via.is_empty() {
             head.headers.append("via", self.manager.via.as_str());
@@ -141,7 +142,7 @@ impl Exchange<'_> {
         let mut sent = downstream.send_head(&head, framing);
         if sent.is_ok() && !head_only && !content.is_empty() {
             self.outcome.bytes_sent = content.len() as u64;
-            sent = downstream.send_data(content);
+            sent = downstream.send_data(content, false);
         }
         if sent.is_ok() {
             sent = downstream.send_end(None);

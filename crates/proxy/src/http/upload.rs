@@ -141,7 +141,7 @@ impl Upload {
             let sent = match body.kept.get(self.next) {
                 Some(data) => {
                     self.next += 1;
-                    upstream.send_data(data.clone())
+                    upstream.send_data(data.clone(), false)
                 }
                 None if body.is_complete() => {
                     self.done = true;
@@ -169,7 +169,12 @@ impl Upload {
             Frame::Data(data) => {
                 body.keep(&data);
                 self.next = body.kept.len();
-                upstream.send_data(data)
+                let last = downstream.is_body_done();
+                if last {
+                    body.complete();
+                    self.done = true;
+                }
+                upstream.send_data(data, last)
             }
             Frame::Trailers(trailers) => {
                 body.trailers = Some(trailers);

@@ -70,12 +70,17 @@ impl Upstream {
         }
     }
 
-    /// Queues bytes of the request's body.
-    pub(crate) fn send_data(&mut self, data: Bytes) -> Result<(), ResetReason> {
+    /// Queues bytes of the request's body; with its `last` ones, its end.
+    pub(crate) fn send_data(&mut self, data: Bytes, last: bool) -> Result<(), ResetReason> {
         match self {
-            Self::Http1 { lent, .. } => lent.connection.send_data(data),
+            Self::Http1 { lent, .. } => {
+                lent.connection.send_data(data);
+                if last {
+                    lent.connection.send_end(None);
+                }
+            }
             Self::Http2(upstream) => {
-                let sent = upstream.stream.sending.send_data(data, false);
+                let sent = upstream.stream.sending.send_data(data, last);
                 sent.map_err(|error| http2_reason(&error))?;
             }
         }
@@ -163,6 +168,17 @@ impl Upstream {
                 Some(body) => body.poll_frame(cx).map_err(|error| http2_reason(&error)),
                 None => Poll::Ready(Ok(Frame::End)),
             },
+        }
+    }
+
+    /// Whether the whole body of the answer was taken.
+    pub(crate) fn is_body_done(&mut self) -> bool {
+        match self {
+            Self::Http1 { lent, .. } => lent.connection.is_body_done(),
+            Self::Http2(upstream) => {
+                let receiving = upstream.stream.receiving();
+                receiving.is_some_and(|body| body.is_done())
+            }
         }
     }
 

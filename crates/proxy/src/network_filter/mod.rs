@@ -14,5 +14,6 @@ mod tcp_proxy;
 pub(crate) use admission::admit;
 pub(crate) use direct_response::direct_response;
 pub(crate) use http_manager::http_manager;
+pub(crate) use http2::Stream;
 pub(crate) use rbac::{ConnectionFacts, denied_details, note_hint, note_shadow};
 pub(crate) use tcp_proxy::{Opened, open, tcp_proxy};

@@ -10,6 +10,7 @@ mod handshakes;
 mod overload;
 mod shard;
 mod sockets;
+mod stream_tasks;
 mod timer;
 mod transport;
 
@@ -29,8 +30,9 @@ use tracing::warn;
 pub(crate) use gate::Gate;
 pub(crate) use handshakes::Handshake;
 pub(crate) use overload::Overload;
-pub(crate) use shard::Worker;
+pub(crate) use shard::{Active, Worker};
 pub use sockets::SocketState;
+pub(crate) use stream_tasks::{Seat, StreamTasks};
 pub(crate) use timer::Timer;
 pub(crate) use transport::Transport;
 

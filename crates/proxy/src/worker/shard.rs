@@ -2,6 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::{HashMap, HashSet};
+use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -19,7 +20,9 @@ use super::accept::{Queue, Stop, accept_connections};
 use super::gate::Gate;
 use super::overload::Overload;
 use super::sockets::SocketKey;
+use super::stream_tasks::StreamTasks;
 use crate::compiled::{Config, FilterChain};
+use crate::network_filter::Stream;
 use crate::upstream::Pools;
 
 /// How often idle upstream connections are looked over: a second is coarse enough to cost nothing
@@ -59,6 +62,8 @@ pub(crate) struct Worker {
     pub(crate) config: Published<Config>,
     /// Upstream connections.
     pub(crate) pools: Pools,
+    /// Who serves the streams of HTTP/2 connections.
+    pub(crate) streams: Rc<StreamTasks<Stream>>,
     /// Opens when the process drains.
     pub(crate) draining: Rc<Gate>,
     /// The load of the whole process.
@@ -82,6 +87,7 @@ impl Worker {
         Self {
             config: seed.config.clone(),
             pools: Pools::default(),
+            streams: Rc::default(),
             draining: Rc::default(),
             overload: Arc::clone(&seed.overload),
             index: seed.index,
@@ -139,18 +145,28 @@ impl Worker {
     /// and is counted; the worker goes on.
     pub(crate) fn spawn(self: &Rc<Self>, connection: impl Future<Output = ()> + 'static) {
         let worker = Rc::clone(self);
-        self.active.set(self.active.get() + 1);
+        let active = self.begin();
         tokio::task::spawn_local(async move {
-            let guarded = std::panic::AssertUnwindSafe(connection).catch_unwind();
-            if guarded.await.is_err() {
-                worker.panics.fetch_add(1, Ordering::Relaxed);
-                error!("the handling of a connection panicked; the connection is closed");
-            }
-            worker.active.set(worker.active.get() - 1);
-            if worker.active.get() == 0 {
-                worker.idle.notify_waiters();
-            }
+            let connection = pin!(connection);
+            worker.guard(active, connection).await;
         });
+    }
+
+    /// Counts something that runs on this worker; [`Self::guard`] runs it.
+    pub(crate) fn begin(self: &Rc<Self>) -> Active {
+        self.active.set(self.active.get() + 1);
+        Active(Rc::clone(self))
+    }
+
+    /// Runs the handling of a connection or stream. A panic ends that and is counted. Pinned,
+    /// because a future that is handed over takes its room twice.
+    pub(crate) async fn guard(&self, active: Active, handling: Pin<&mut impl Future<Output = ()>>) {
+        let guarded = std::panic::AssertUnwindSafe(handling).catch_unwind();
+        if guarded.await.is_err() {
+            self.panics.fetch_add(1, Ordering::Relaxed);
+            error!("the handling of a connection panicked; the connection is closed");
+        }
+        drop(active);
     }
 
     async fn all_ended(&self) {
@@ -176,6 +192,19 @@ impl Worker {
             keep
         });
         self.pools.config_changed(&config);
+    }
+}
+
+/// Something that runs on a worker, which does not end before it.
+pub(crate) struct Active(Rc<Worker>);
+
+impl Drop for Active {
+    fn drop(&mut self) {
+        let left = self.0.active.get() - 1;
+        self.0.active.set(left);
+        if left == 0 {
+            self.0.idle.notify_waiters();
+        }
     }
 }
 
@@ -224,7 +253,10 @@ async fn serve(mut seed: Seed) {
                 following = changed;
                 worker.config_changed();
             }
-            _ = sweep.tick() => worker.pools.sweep(),
+            _ = sweep.tick() => {
+                worker.pools.sweep();
+                worker.streams.sweep();
+            }
             () = worker.all_ended(), if ending => break,
         }
     }

@@ -25,7 +25,7 @@ use crate::compiled::{HttpManager, OverloadAction};
 use crate::http::refuse_head;
 use crate::http::{Downstream, Keepalive, run};
 use crate::listener::Connection;
-use crate::worker::{Transport, Worker};
+use crate::worker::{Active, Seat, StreamTasks, Transport, Worker};
 
 /// Serves the connection to its end.
 pub(super) async fn serve(
@@ -61,14 +61,49 @@ pub(super) async fn serve(
     while let Some((head, stream)) =
         poll_fn(|cx| state.poll(cx, &mut accepted, told_to_drain.as_mut())).await
     {
-        let (worker, connection) = (Rc::clone(worker), Rc::clone(connection));
-        let (manager, resets) = (Arc::clone(manager), Rc::clone(&state.resets));
-        let owner = Rc::clone(&worker);
-        owner.spawn(async move {
+        let stream = Stream {
+            active: worker.begin(),
+            connection: Rc::clone(connection),
+            manager: Arc::clone(manager),
+            resets: Rc::clone(&state.resets),
+            head,
+            ends: stream,
+        };
+        let owner = Rc::clone(worker);
+        worker
+            .streams
+            .submit(stream, |tasks| serve_streams(owner, tasks));
+    }
+}
+
+/// A stream that waits to be served.
+pub(crate) struct Stream {
+    active: Active,
+    connection: Rc<Connection>,
+    manager: Arc<HttpManager>,
+    resets: Rc<Resets>,
+    head: RequestHead,
+    ends: ServerStream,
+}
+
+/// The task of [`StreamTasks`] that serves streams.
+async fn serve_streams(worker: Rc<Worker>, tasks: Rc<StreamTasks<Stream>>) {
+    let seat = Rc::<Seat>::default();
+    while let Some(next) = tasks.next(&seat).await {
+        let Stream {
+            active,
+            connection,
+            manager,
+            resets,
+            head,
+            ends,
+        } = next;
+        let handling = pin!(async {
             let begun = Instant::now();
-            let gone = serve_stream(&worker, &connection, &manager, head, stream).await;
+            let gone = serve_stream(&worker, &connection, &manager, head, ends).await;
             resets.ended(gone && begun.elapsed() < SHORT_LIFE);
         });
+        worker.guard(active, handling).await;
     }
 }
 
