@@ -73,6 +73,10 @@ impl Exchange<'_> {
         upstream.finish(complete);
         match result {
             Ok(()) => {
+                if tunnel && ends.body.is_complete() {
+                    // The client ended it first, whatever came back after that.
+                    return self.broke_off(&Failure::Gone, cluster, true);
+                }
                 if tunnel {
                     let reason = ResetReason::ConnectionTermination;
                     self.explain(reason.flag(), ended_after_begin(reason));
