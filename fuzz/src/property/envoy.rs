@@ -20,9 +20,10 @@ use ferromesh_proto::envoy::config::route::v3::RouteConfiguration;
 use ferromesh_proto::envoy::extensions::filters::http::router::v3::Router;
 use ferromesh_proto::envoy::extensions::filters::network::http_connection_manager::v3 as hcm;
 use ferromesh_proto::google::protobuf::BoolValue;
-use ferromesh_proto::{any, type_url, yaml};
+use ferromesh_proto::{any, json, type_url, yaml};
 use hcm::http_connection_manager::RouteSpecifier;
 use prost::Message;
+use serde_json::Value;
 
 use super::Broken;
 use super::mesh::State;
@@ -211,7 +212,7 @@ fn part(kind: &str, message: &[u8], number: usize) -> Option<Part> {
         type_url::CLUSTER => {
             let mut cluster = Cluster::decode(message).expect(ENCODED);
             cluster.name = format!("{number};{}", cluster.name);
-            Part::Cluster(Box::new(cluster))
+            Part::Cluster(Box::new(with_secrets_of_agent(cluster)))
         }
         type_url::ENDPOINT => Part::Cluster(Box::new(Cluster {
             name: format!("{number};endpoints"),
@@ -234,6 +235,44 @@ fn part(kind: &str, message: &[u8], number: usize) -> Option<Part> {
         }
         _ => return None,
     })
+}
+
+/// Validation of a cluster whose secrets come over ADS crashes Envoy, since nothing is there yet to
+/// ask: they are said to come from the agent instead.
+fn with_secrets_of_agent(cluster: Cluster) -> Cluster {
+    let mut value = json::message_to_json(&cluster).expect("a cluster has a JSON form");
+    if !replace_ads(&mut value) {
+        return cluster;
+    }
+    json::message_from_json(&value).expect("the source is another one, the form is the same")
+}
+
+fn replace_ads(value: &mut Value) -> bool {
+    match value {
+        Value::Object(fields) => {
+            let mut found = false;
+            for (key, value) in fields {
+                if key == "sdsConfig" && value["ads"].is_object() {
+                    *value = serde_json::json!({
+                        "apiConfigSource": {
+                            "apiType": "GRPC",
+                            "transportApiVersion": "V3",
+                            "grpcServices": [{"envoyGrpc": {"clusterName": "sds-grpc"}}],
+                        },
+                        "resourceApiVersion": "V3",
+                    });
+                    found = true;
+                } else {
+                    found |= replace_ads(value);
+                }
+            }
+            found
+        }
+        Value::Array(items) => items
+            .iter_mut()
+            .fold(false, |any, item| replace_ads(item) || any),
+        _ => false,
+    }
 }
 
 /// An address that no other resource has: some port of some loopback address.
