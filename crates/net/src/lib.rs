@@ -19,7 +19,7 @@ mod stream;
 pub use address::Address;
 pub use connect::{ConnectSettings, connect};
 pub use handover::{HandoverError, HandoverPoint, Inheritance, Successor};
-pub use listen::{ListenError, ListenSettings, Listener};
+pub use listen::{ListenError, ListenSettings, Listener, close_queue};
 pub use namespace::{NamespaceError, enter_network_namespace};
 pub use original_dst::original_destination;
 pub use proxy_protocol::{

@@ -5,7 +5,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use socket2::{Domain, Protocol, SockRef, Socket, Type};
+use socket2::{Domain, Protocol, SockFilter, SockRef, Socket, Type};
 use thiserror::Error;
 use tokio::net::TcpListener;
 
@@ -172,6 +172,15 @@ impl Listener {
     }
 }
 
+/// Lets nobody else into the queue of a listening socket that is about to close: the kernel drops the
+/// packets of further clients, which ask again a second later. Without this, who connects between the
+/// last accept and the close is connected, and then reset.
+pub fn close_queue(listening: &impl AsFd) -> io::Result<()> {
+    // `ret #0`: takes no byte of any packet (linux/filter.h, BPF_RET | BPF_K).
+    let take_nothing = SockFilter::new(0x06, 0, 0, 0);
+    SockRef::from(listening).attach_filter(&[take_nothing])
+}
+
 impl From<Listener> for OwnedFd {
     fn from(listener: Listener) -> Self {
         listener.socket.into()
@@ -232,6 +241,28 @@ mod tests {
         let time = socket.tcp_keepalive_time().expect("an option");
         assert_eq!(time.as_secs(), 77);
         drop(client);
+    }
+
+    #[tokio::test]
+    async fn a_closed_queue_keeps_who_is_in_it_and_lets_nobody_else_in() {
+        let settings = ListenSettings::new(([127, 0, 0, 1], 0).into());
+        let listener = Listener::bind(&settings).expect("a loopback port");
+        let listener = listener.into_tokio().expect("a runtime");
+        let address = listener.local_addr().expect("bound");
+        let _before = tokio::net::TcpStream::connect(address)
+            .await
+            .expect("connected");
+        close_queue(&listener).expect("a filter");
+        listener.accept().await.expect("who was there before");
+        let mut late = Box::pin(tokio::net::TcpStream::connect(address));
+        // The kernel handles the loopback's packets before connect(2) returns.
+        let now = std::future::poll_fn(|cx| std::task::Poll::Ready(late.as_mut().poll(cx)));
+        assert!(now.await.is_pending(), "nobody answers");
+        drop(listener);
+        assert!(
+            late.await.is_err(),
+            "the address is free when the client asks again"
+        );
     }
 
     #[test]

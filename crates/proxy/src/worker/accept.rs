@@ -5,10 +5,10 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Duration;
 
-use ferromesh_net::Listener as Socket;
+use ferromesh_net::{Listener as Socket, close_queue};
 use ferromesh_types::Str;
 use tokio::net::{TcpListener, TcpStream};
-use tracing::{error, warn};
+use tracing::{debug, error, warn};
 
 use super::gate::Gate;
 use super::shard::Worker;
@@ -118,6 +118,9 @@ fn serve_queue(worker: &Rc<Worker>, name: &str, socket: TcpListener) {
     let Ok(socket) = socket.into_std() else {
         return;
     };
+    if let Err(reason) = close_queue(&socket) {
+        debug!(listener = %name, %reason, "who connects just now may be reset");
+    }
     while let Ok((stream, peer)) = socket.accept() {
         if stream.set_nonblocking(true).is_ok()
             && let Ok(stream) = TcpStream::from_std(stream)
