@@ -238,7 +238,9 @@ async fn serve(mut seed: Seed) {
                     let name = key.0.clone();
                     let stop = Rc::clone(accepting.entry(key).or_default());
                     let task = accept_connections(Rc::clone(&worker), name, socket, stop);
-                    tokio::task::spawn_local(task);
+                    // It counts among the connections: the worker must not end before those that
+                    // wait in the socket's queue are taken.
+                    worker.spawn(task);
                 }
                 Some(Command::Unlisten(key, queue)) => {
                     if let Some(stop) = accepting.remove(&key) {
