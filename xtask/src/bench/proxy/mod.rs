@@ -17,7 +17,7 @@ use std::collections::BTreeMap;
 use anyhow::Context;
 
 use crate::shell;
-use case::{CASES, Case, Load, Shape};
+use case::{CASES, Case, Load};
 use peer::{Peer, Serving};
 use report::{Figures, Latency, Report, Row, Spread};
 use setup::Bench;
@@ -85,9 +85,6 @@ fn measure(
     rounds: usize,
     seconds: f64,
 ) -> anyhow::Result<Row> {
-    if case.shape == Shape::Sidecar {
-        println!("sidecar-full: stats and access log only; the RBAC filter is not in the chain");
-    }
     let serving = start_all(bench, case, only)?;
     let mut micros: Vec<(Peer, Vec<f64>)> = Vec::new();
     for serving in &serving {
