@@ -268,9 +268,13 @@ fn replace_ads(value: &mut Value) -> bool {
             }
             found
         }
-        Value::Array(items) => items
-            .iter_mut()
-            .fold(false, |any, item| replace_ads(item) || any),
+        Value::Array(items) => {
+            let mut found = false;
+            for item in items {
+                found |= replace_ads(item);
+            }
+            found
+        }
         _ => false,
     }
 }
