@@ -9,6 +9,7 @@ use super::exchange::{End, Exchange};
 use super::local_reply::LocalReply;
 use super::stream::asks_for_tunnel;
 use super::upload::Upload;
+use crate::access_log::ResponseFlags;
 use crate::cluster::{ActiveRequestGuard, Endpoint};
 use crate::compiled::Cluster;
 use crate::upstream::ResetReason;
@@ -73,11 +74,11 @@ impl Exchange<'_> {
         upstream.finish(complete);
         match result {
             Ok(()) => {
-                if tunnel && ends.body.is_complete() {
+                if tunnel && ends.body.is_complete() && !ends.downstream.is_http2() {
                     // The client ended it first, whatever came back after that.
-                    return self.broke_off(&Failure::Gone, cluster, true);
-                }
-                if tunnel {
+                    let flag = ResponseFlags::DOWNSTREAM_TERMINATION;
+                    self.explain(flag, "downstream_remote_disconnect");
+                } else if tunnel {
                     let reason = ResetReason::ConnectionTermination;
                     self.explain(reason.flag(), ended_after_begin(reason));
                 }
