@@ -30,7 +30,13 @@ const STEPS: &[Step] = &[
         conformance::run(&conformance::Settings::default())
     }),
     ("scenarios", || {
-        scenarios::run(&scenarios::Settings::simulated())
+        scenarios::run(&scenarios::Settings::on("simulate"))
+    }),
+    ("sandbox scenarios meshproxy", || {
+        scenarios::run(&scenarios::Settings::on("meshproxy"))
+    }),
+    ("sandbox scenarios envoy", || {
+        scenarios::run(&scenarios::Settings::on("envoy"))
     }),
     ("fuzz", || fuzz::run(&fuzz::Settings::check())),
     ("sandbox tests", sandbox_tests),

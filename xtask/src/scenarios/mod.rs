@@ -51,11 +51,11 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// All scenarios in the simulation, which needs nothing of the machine.
-    pub fn simulated() -> Self {
+    /// All scenarios on one data plane.
+    pub fn on(data_plane: &str) -> Self {
         Self {
             filter: String::new(),
-            data_planes: vec!["simulate".to_owned()],
+            data_planes: vec![data_plane.to_owned()],
             programs: None,
             explain: false,
         }
@@ -127,7 +127,12 @@ fn in_sandbox(
     let mut verdicts = Vec::new();
     for scenario in scenarios {
         let verdict = shown(plane, scenario, || {
-            let wrong = sandbox.run(scenario)?;
+            let mut wrong = sandbox.run(scenario)?;
+            if wrong.iter().any(|each| !each.is_empty()) {
+                // Times are counted on a machine that others may use: once more, and said so.
+                println!("  {plane} {}: differs, and is run again", scenario.name);
+                wrong = sandbox.run(scenario)?;
+            }
             let each = scenario.plan.requests.iter().zip(wrong);
             Ok(each
                 .flat_map(|(ask, wrong)| {

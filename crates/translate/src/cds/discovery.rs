@@ -17,6 +17,7 @@ use ferromesh_proto::envoy::extensions::common::dynamic_forward_proxy::v3::DnsCa
 use ferromesh_proto::envoy::extensions::network::dns_resolver::cares::v3::CaresDnsResolverConfig;
 use ferromesh_registry::{Provider, Resolution, Service, ServicePort, TargetPort};
 use ferromesh_types::Hostname;
+use prost::Message as _;
 
 use crate::names;
 use crate::value::{ads, any, duration, number};
@@ -119,6 +120,22 @@ pub(super) fn by_request(cache: &str, family: IpFamily) -> ClusterDiscoveryType 
         name: "envoy.clusters.dynamic_forward_proxy".to_owned(),
         typed_config: Some(any(&config)),
     })
+}
+
+/// Where a DestinationRule names server and certificate, the request's name does not: Envoy takes
+/// that from a cluster of resolved names only where it is told that it is meant.
+pub(super) fn allow_other_names(cluster: &mut Cluster) {
+    let Some(ClusterDiscoveryType::ClusterType(custom)) = &mut cluster.cluster_discovery_type
+    else {
+        return;
+    };
+    let config = custom.typed_config.as_ref();
+    if let Some(Ok(config)) = config.map(|config| ClusterConfig::decode(&*config.value)) {
+        custom.typed_config = Some(any(&ClusterConfig {
+            allow_insecure_cluster_options: true,
+            ..config
+        }));
+    }
 }
 
 /// A cache of resolved names. All who name one cache must describe it alike.

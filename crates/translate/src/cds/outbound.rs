@@ -223,7 +223,12 @@ impl ServiceClusters<'_> {
             proxy_protocol: policy.proxy_protocol,
         };
         let server_name = client_tls::apply(cluster, &transport);
+        let by_request = server_name.as_ref();
+        let by_request = by_request.is_some_and(|name| name.auto_sni && name.auto_san_validation);
         connection_pool::set_http_options(cluster, protocol, pool, server_name);
+        if !by_request && !cluster.typed_extension_protocol_options.is_empty() {
+            discovery::allow_other_names(cluster);
+        }
     }
 
     /// Whether mutual TLS may be used without being asked for. Without metadata to choose by, every

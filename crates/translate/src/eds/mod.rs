@@ -55,7 +55,7 @@ pub(crate) struct ClusterEndpoints<'a> {
     pub(crate) port: u16,
     pub(crate) subset: &'a str,
     /// Whether the cluster looks names up; where it does not, endpoints that are names (of another
-    /// ServiceEntry for the same host) cannot be reached.
+    /// ServiceEntry for the same host) cannot be reached; where it does, Unix sockets cannot.
     pub(crate) resolved: bool,
     /// Whether what a client has encrypted is passed on: only to endpoints that can open it.
     pub(crate) encrypted: bool,
@@ -105,10 +105,14 @@ impl<'a> ClusterEndpoints<'a> {
         let automatic = mesh.enable_auto_mtls && !self.service.mesh_external;
         group::groups(
             endpoints.of_port(port).filter(|endpoint| {
-                let is_name = matches!(endpoint.address, EndpointAddress::Hostname(_));
+                let reachable = match endpoint.address {
+                    EndpointAddress::Ip(_) => true,
+                    EndpointAddress::Hostname(_) => self.resolved,
+                    EndpointAddress::Unix(_) => !self.resolved,
+                };
                 endpoint.health == Health::Healthy
                     && labels.matches(&endpoint.labels)
-                    && (self.resolved || !is_name)
+                    && reachable
                     && (!self.encrypted || accepts_mutual_tls(self.snapshot, endpoint))
             }),
             |endpoint| match tls {

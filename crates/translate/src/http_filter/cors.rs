@@ -56,6 +56,8 @@ fn origin(wanted: &StringMatch) -> StringMatcher {
     match wanted {
         StringMatch::Present => value::regex(".*"),
         StringMatch::Exact(text) => older_origin(text),
+        // Every origin begins with nothing, which proxies refuse to be asked for.
+        StringMatch::Prefix(text) if text.is_empty() => value::regex(".*"),
         StringMatch::Prefix(text) => value::prefix(text.as_str()),
         StringMatch::Regex(text) => value::regex(text.as_str()),
     }
