@@ -25,6 +25,17 @@ pub struct Settings {
     show: Option<u64>,
 }
 
+impl Settings {
+    /// What each change has to pass: the same configs every time, in less than a minute.
+    pub fn check() -> Self {
+        Self {
+            configs: 2000,
+            seed: 21,
+            show: None,
+        }
+    }
+}
+
 pub fn run(settings: &Settings) -> anyhow::Result<()> {
     let mut command = fuzz::program("fuzz-property")?;
     if let Some(number) = settings.show {

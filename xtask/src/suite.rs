@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use anyhow::bail;
 
-use crate::{conformance, demo, fuzz, layers, scenarios, setup, shell, size};
+use crate::{conformance, demo, fuzz, layers, property, scenarios, setup, shell, size};
 
 /// Settings of `cargo xtask test`.
 #[derive(clap::Args)]
@@ -39,6 +39,7 @@ const STEPS: &[Step] = &[
         scenarios::run(&scenarios::Settings::on("envoy"))
     }),
     ("fuzz", || fuzz::run(&fuzz::Settings::check())),
+    ("property", || property::run(&property::Settings::check())),
     ("sandbox tests", sandbox_tests),
     ("demo meshproxy", || {
         demo::run(&demo::Settings::check("meshproxy"))
