@@ -141,12 +141,9 @@ impl Headers {
 
     /// Keeps a copy of `bytes` beside the block.
     pub(crate) fn store(&mut self, bytes: &[u8]) -> Span {
-        let start = self.extra.len() as u32 | EXTRA;
+        let span = Span::of_extra(self.extra.len(), bytes.len());
         self.extra.extend_from_slice(bytes);
-        Span {
-            start,
-            len: bytes.len() as u32,
-        }
+        span
     }
 
     /// How many fields.
@@ -185,7 +182,7 @@ impl Headers {
     }
 
     /// All values of a field in order.
-    pub fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a [u8]> {
+    pub fn all<'a, 'n>(&'a self, name: &'n str) -> impl Iterator<Item = &'a [u8]> + use<'a, 'n> {
         self.entries
             .iter()
             .filter(move |entry| self.is_named(entry, name))
@@ -194,26 +191,19 @@ impl Headers {
 
     /// All values of a field joined by commas; bytes that are not UTF-8 become U+FFFD.
     pub fn joined(&self, name: &str) -> Option<Cow<'_, str>> {
-        let mut values = self
-            .entries
-            .iter()
-            .filter(|entry| self.is_named(entry, name));
-        let first = String::from_utf8_lossy(self.slice(values.next()?.value));
-        Some(values.fold(first, |mut joined, entry| {
+        let mut values = self.all(name).map(String::from_utf8_lossy);
+        let first = values.next()?;
+        Some(values.fold(first, |mut joined, value| {
             let text = joined.to_mut();
             text.push(',');
-            text.push_str(&String::from_utf8_lossy(self.slice(entry.value)));
+            text.push_str(&value);
             joined
         }))
     }
 
     /// Whether one of the values of a field is one that `matches` takes; `None` when it is missing.
     pub fn any_value(&self, name: &str, matches: &mut dyn FnMut(&str) -> bool) -> Option<bool> {
-        let mut values = self
-            .entries
-            .iter()
-            .filter(|entry| self.is_named(entry, name))
-            .map(|entry| String::from_utf8_lossy(self.slice(entry.value)));
+        let mut values = self.all(name).map(String::from_utf8_lossy);
         let first = values.next()?;
         Some(matches(&first) || values.any(|value| matches(&value)))
     }
@@ -265,11 +255,11 @@ impl Headers {
 
     /// Makes `value` the only value of the field.
     pub fn set(&mut self, name: &str, value: impl AsRef<[u8]>) {
-        let entry = self.store_line(name, value.as_ref());
+        // Asked before the name is stored: after that the filter could not say no.
         let Some(first) = self.position(name) else {
-            self.entries.push(entry);
-            return;
+            return self.append(name, value);
         };
+        let entry = self.store_line(name, value.as_ref());
         self.entries[first] = entry;
         self.remove_from(first + 1, name);
     }
