@@ -9,26 +9,20 @@ use super::context::Context;
 use super::fields::{duration, flag};
 use super::rbac::{Subject, rules, stat_prefix};
 use super::refusal::{At, Refusal, nothing_left};
-use crate::compiled::{AccessRules, ConnectionLimit, ConnectionRbac};
+use crate::compiled::{ConnectionLimit, ConnectionRbac};
 use crate::stats::{ConnectionLimitStats, RbacShadowStats, RbacStats};
 
 /// Compiles access control of connections.
 pub(super) fn rbac(mut value: pb::Rbac, context: &Context<'_>) -> Result<ConnectionRbac, Refusal> {
-    let compile = |value| rules(value, Subject::Connection);
     let shadow_prefix = take(&mut value.shadow_rules_stat_prefix);
     let prefix = take(&mut value.stat_prefix);
     let stats = &context.compiler.stats;
     let compiled = ConnectionRbac {
-        rules: AccessRules {
-            enforced: value.rules.take().map(compile).transpose().at("rules")?,
-            shadow: value
-                .shadow_rules
-                .take()
-                .map(compile)
-                .transpose()
-                .at("shadow_rules")?,
-            shadow_prefix: shadow_prefix.as_str().into(),
-        },
+        rules: rules(
+            (value.rules.take(), value.shadow_rules.take()),
+            shadow_prefix.clone(),
+            Subject::Connection,
+        )?,
         delay: value
             .delay_deny
             .take()

@@ -21,6 +21,7 @@ use ferromesh_route::request::PlainRequest;
 use super::fields::network;
 use super::matchers;
 use super::refusal::{At, Refusal, nothing_left};
+use crate::compiled::AccessRules;
 
 /// What rules are asked about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,8 +42,22 @@ pub(super) fn stat_prefix(filter: &str, own: &str) -> String {
     format!("{filter}rbac.{own}{dot}")
 }
 
-/// Compiles rules.
-pub(super) fn rules(mut value: pb::Rbac, subject: Subject) -> Result<RuleSet, Refusal> {
+/// Compiles what the filters of requests and of connections both have: the rules, those that are
+/// only tried out, and the prefix of the names of those.
+pub(super) fn rules(
+    (enforced, shadow): (Option<pb::Rbac>, Option<pb::Rbac>),
+    shadow_prefix: String,
+    subject: Subject,
+) -> Result<AccessRules, Refusal> {
+    let compile = |value| rule_set(value, subject);
+    Ok(AccessRules {
+        enforced: enforced.map(compile).transpose().at("rules")?,
+        shadow: shadow.map(compile).transpose().at("shadow_rules")?,
+        shadow_prefix: shadow_prefix.into(),
+    })
+}
+
+fn rule_set(mut value: pb::Rbac, subject: Subject) -> Result<RuleSet, Refusal> {
     let action = match value.action() {
         pb::rbac::Action::Allow => Action::Allow,
         pb::rbac::Action::Deny => Action::Deny,

@@ -56,17 +56,11 @@ pub(super) fn of_route(mut value: pb::RbacPerRoute) -> Result<AccessRules, Refus
 }
 
 fn access_rules(mut value: pb::Rbac) -> Result<AccessRules, Refusal> {
-    let compile = |value| rules(value, Subject::Request);
-    let compiled = AccessRules {
-        enforced: value.rules.take().map(compile).transpose().at("rules")?,
-        shadow: value
-            .shadow_rules
-            .take()
-            .map(compile)
-            .transpose()
-            .at("shadow_rules")?,
-        shadow_prefix: take(&mut value.shadow_rules_stat_prefix).into(),
-    };
+    let compiled = rules(
+        (value.rules.take(), value.shadow_rules.take()),
+        take(&mut value.shadow_rules_stat_prefix),
+        Subject::Request,
+    )?;
     nothing_left(&value)?;
     Ok(compiled)
 }

@@ -6,7 +6,7 @@ use super::*;
 
 fn compiled(policy: &Value, subject: Subject) -> Result<RuleSet, Refusal> {
     let value = json!({"policies": {"p": policy}});
-    rules(message_from_json(&value).expect("an RBAC message"), subject)
+    rule_set(message_from_json(&value).expect("an RBAC message"), subject)
 }
 
 fn permission(rule: &Value, subject: Subject) -> Result<Condition, Refusal> {
