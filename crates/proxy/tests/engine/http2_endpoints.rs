@@ -48,6 +48,14 @@ fn answer(mut respond: SendResponse<Bytes>) {
         .expect("sent");
 }
 
+/// A client's end of a connection.
+async fn connect(address: SocketAddr) -> h2::client::SendRequest<Bytes> {
+    let stream = TcpStream::connect(address).await.expect("connected");
+    let (sender, connection) = h2::client::handshake(stream).await.expect("HTTP/2");
+    tokio::spawn(connection);
+    sender
+}
+
 /// A proxy in front of the endpoint, and a client's end of a connection to it.
 async fn client(
     address: SocketAddr,
@@ -59,11 +67,7 @@ async fn client(
         ..Setup::to(address)
     };
     let fixture = setup.start().await;
-    let stream = TcpStream::connect(fixture.address)
-        .await
-        .expect("connected");
-    let (sender, connection) = h2::client::handshake(stream).await.expect("HTTP/2");
-    tokio::spawn(connection);
+    let sender = connect(fixture.address).await;
     (fixture, sender)
 }
 
@@ -222,10 +226,6 @@ async fn an_endpoint_that_answers_no_ping_is_given_up() {
         ..Setup::to(address)
     };
     let fixture = setup.start().await;
-    let stream = TcpStream::connect(fixture.address)
-        .await
-        .expect("connected");
-    let (sender, connection) = h2::client::handshake(stream).await.expect("HTTP/2");
-    tokio::spawn(connection);
+    let sender = connect(fixture.address).await;
     assert_eq!(post(&sender).await, 503);
 }
