@@ -17,7 +17,6 @@ use ferromesh_proto::envoy::extensions::common::dynamic_forward_proxy::v3::DnsCa
 use ferromesh_proto::envoy::extensions::network::dns_resolver::cares::v3::CaresDnsResolverConfig;
 use ferromesh_registry::{Provider, Resolution, Service, ServicePort, TargetPort};
 use ferromesh_types::Hostname;
-use prost::Message as _;
 
 use crate::names;
 use crate::value::{ads, any, duration, number};
@@ -77,7 +76,7 @@ pub(super) fn apply(
         Discovery::StrictDns => known(DiscoveryType::StrictDns),
         Discovery::LogicalDns => known(DiscoveryType::LogicalDns),
         Discovery::OriginalDestination => known(DiscoveryType::OriginalDst),
-        Discovery::ByRequest => by_request(&names::dns_cache(host), view.ip_family),
+        Discovery::ByRequest => by_request(&names::dns_cache(host), view.ip_family, false),
     });
     cluster.eds_cluster_config = None;
     match discovery {
@@ -108,9 +107,11 @@ fn provide_endpoints(cluster: &mut Cluster) {
     cluster.lb_config = None;
 }
 
-/// Endpoints are what the names of requests resolve to.
-pub(super) fn by_request(cache: &str, family: IpFamily) -> ClusterDiscoveryType {
+/// Endpoints are what the names of requests resolve to. `other_names`: server and certificate are
+/// checked by something else than those names, which Envoy takes only where it is told so.
+pub(super) fn by_request(cache: &str, family: IpFamily, other_names: bool) -> ClusterDiscoveryType {
     let config = ClusterConfig {
+        allow_insecure_cluster_options: other_names,
         cluster_implementation_specifier: Some(ClusterImplementationSpecifier::DnsCacheConfig(
             dns_cache(cache, family),
         )),
@@ -120,22 +121,6 @@ pub(super) fn by_request(cache: &str, family: IpFamily) -> ClusterDiscoveryType 
         name: "envoy.clusters.dynamic_forward_proxy".to_owned(),
         typed_config: Some(any(&config)),
     })
-}
-
-/// Where a DestinationRule names server and certificate, the request's name does not: Envoy takes
-/// that from a cluster of resolved names only where it is told that it is meant.
-pub(super) fn allow_other_names(cluster: &mut Cluster) {
-    let Some(ClusterDiscoveryType::ClusterType(custom)) = &mut cluster.cluster_discovery_type
-    else {
-        return;
-    };
-    let config = custom.typed_config.as_ref();
-    if let Some(Ok(config)) = config.map(|config| ClusterConfig::decode(&*config.value)) {
-        custom.typed_config = Some(any(&ClusterConfig {
-            allow_insecure_cluster_options: true,
-            ..config
-        }));
-    }
 }
 
 /// A cache of resolved names. All who name one cache must describe it alike.

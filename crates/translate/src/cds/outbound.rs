@@ -152,12 +152,17 @@ impl ServiceClusters<'_> {
         };
         let automatic = way == Way::Spoken && self.is_automatic(discovery);
         let per_endpoint = discovery == Discovery::Eds;
-        self.connect(
+        let other_names = self.connect(
             &mut draft.message,
             (port, subset_name),
             &policy,
             (automatic, per_endpoint),
         );
+        if discovery == Discovery::ByRequest && other_names {
+            let cache = names::dns_cache(&self.service.hostname);
+            let found = discovery::by_request(&cache, self.view.ip_family, true);
+            draft.message.cluster_discovery_type = Some(found);
+        }
         Some(draft.finish())
     }
 
@@ -187,14 +192,15 @@ impl ServiceClusters<'_> {
         discovery
     }
 
-    /// Limits, protocol and transport.
+    /// Limits, protocol and transport. True when settings of HTTP let server and certificate be
+    /// checked by other names than the request's.
     fn connect(
         &self,
         cluster: &mut Cluster,
         (port, subset): (&ServicePort, &str),
         policy: &Policy<'_>,
         (automatic, per_endpoint): (bool, bool),
-    ) {
+    ) -> bool {
         let mesh = self.snapshot.mesh();
         let pool = policy.connection_pool;
         connection_pool::apply(
@@ -223,12 +229,11 @@ impl ServiceClusters<'_> {
             proxy_protocol: policy.proxy_protocol,
         };
         let server_name = client_tls::apply(cluster, &transport);
-        let by_request = server_name.as_ref();
-        let by_request = by_request.is_some_and(|name| name.auto_sni && name.auto_san_validation);
+        let from_request = server_name.as_ref();
+        let from_request =
+            from_request.is_some_and(|name| name.auto_sni && name.auto_san_validation);
         connection_pool::set_http_options(cluster, protocol, pool, server_name);
-        if !by_request && !cluster.typed_extension_protocol_options.is_empty() {
-            discovery::allow_other_names(cluster);
-        }
+        !from_request && !cluster.typed_extension_protocol_options.is_empty()
     }
 
     /// Whether mutual TLS may be used without being asked for. Without metadata to choose by, every

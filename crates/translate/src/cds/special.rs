@@ -82,7 +82,7 @@ fn dynamic_dns(timeout: Duration, family: IpFamily) -> Cluster {
     Cluster {
         name: names::DYNAMIC_DNS.to_owned(),
         alt_stat_name: names::stat_prefix(names::DYNAMIC_DNS),
-        cluster_discovery_type: Some(discovery::by_request(DYNAMIC_DNS_CACHE, family)),
+        cluster_discovery_type: Some(discovery::by_request(DYNAMIC_DNS_CACHE, family, false)),
         connect_timeout: Some(duration(timeout)),
         lb_policy: LbPolicy::ClusterProvided as i32,
         circuit_breakers: Some(connection_pool::unlimited()),
