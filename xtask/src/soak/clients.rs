@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
 use ferromesh_tls::TlsClient;
-use http::{Request, header};
+use http::{Request, Response, header};
 use http_body_util::{BodyExt, Full};
-use hyper::body::Bytes;
+use hyper::body::{Bytes, Incoming};
 use hyper::client::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
@@ -164,6 +164,14 @@ fn post(length: usize) -> anyhow::Result<Request<Body>> {
         .body(body)?)
 }
 
+/// The length of the body of an answer, which must be a good one and whole.
+async fn received(response: Response<Incoming>) -> anyhow::Result<usize> {
+    let status = response.status();
+    ensure!(status.is_success(), "status {status}");
+    let body = response.into_body().collect().await.context("cut off")?;
+    Ok(body.to_bytes().len())
+}
+
 async fn exchange_http1<S>(stream: S, count: usize) -> anyhow::Result<()>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
@@ -181,21 +189,10 @@ where
             _ => (get("/big")?, 512 * 1024),
         };
         let response = sender.send_request(request).await.context("no answer")?;
+        let received = received(response).await?;
         ensure!(
-            response.status().is_success(),
-            "status {}",
-            response.status()
-        );
-        let body = response
-            .into_body()
-            .collect()
-            .await
-            .context("cut off")?
-            .to_bytes();
-        ensure!(
-            body.len() == length,
-            "a body of {} bytes, not {length}",
-            body.len()
+            received == length,
+            "a body of {received} bytes, not {length}"
         );
     }
     drop(sender);
@@ -247,21 +244,10 @@ async fn http2_streams(port: u16) -> anyhow::Result<()> {
         })?;
         streams.spawn(async move {
             let response = sender.send_request(request).await.context("no answer")?;
+            let received = received(response).await?;
             ensure!(
-                response.status().is_success(),
-                "status {}",
-                response.status()
-            );
-            let body = response
-                .into_body()
-                .collect()
-                .await
-                .context("cut off")?
-                .to_bytes();
-            ensure!(
-                matches!(body.len(), 3000 | 524_288),
-                "a body of {} bytes",
-                body.len()
+                matches!(received, 3000 | 524_288),
+                "a body of {received} bytes"
             );
             Ok(())
         });
