@@ -102,11 +102,10 @@ impl<'a> Findings<'a> {
 
     /// Takes the text of a field below, if it was written, to have at least so many characters.
     pub(crate) fn min_length(&mut self, field: &str, least: usize) {
-        let text = self
-            .written
-            .and_then(|value| value.get(field))
-            .and_then(Value::as_str);
-        if text.is_some_and(|text| text.chars().count() < least) {
+        if self
+            .written_text(field)
+            .is_some_and(|text| text.chars().count() < least)
+        {
             self.field(field, |findings| findings.too_short(least));
         }
     }
@@ -159,6 +158,11 @@ impl<'a> Findings<'a> {
     /// Whether a field below was written, even if with its default.
     pub(crate) fn is_written(&self, field: &str) -> bool {
         self.written.is_some_and(|value| value.get(field).is_some())
+    }
+
+    /// The text of a field below as it was written; `None` where there is none.
+    pub(crate) fn written_text(&self, field: &str) -> Option<&'a str> {
+        self.written?.get(field)?.as_str()
     }
 
     /// How many of the fields were written.

@@ -6,6 +6,7 @@ pub mod authorization_policy;
 pub mod destination_rule;
 pub mod envoy_filter;
 pub mod gateway;
+pub mod gateway_api;
 pub mod peer_authentication;
 pub mod proxy_config;
 pub mod request_authentication;
@@ -39,7 +40,7 @@ pub enum Scope {
 /// How a kind is called.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct KindRow {
-    /// Its name, as in `VirtualService`.
+    /// Its name in YAML, as in `VirtualService`.
     pub name: &'static str,
     /// Its API group; empty for the core group.
     pub group: &'static str,
@@ -53,8 +54,18 @@ pub struct KindRow {
     pub scope: Scope,
 }
 
+/// The name of a kind in YAML, where it is not that of the variant.
+macro_rules! yaml_name {
+    ($name:ident) => {
+        stringify!($name)
+    };
+    ($name:ident $yaml:literal) => {
+        $yaml
+    };
+}
+
 macro_rules! kinds {
-    ($($(#[doc = $doc:literal])+ $name:ident: $group:literal, $versions:expr, $plural:literal,
+    ($($(#[doc = $doc:literal])+ $name:ident $(($yaml:literal))?: $group:literal, $versions:expr, $plural:literal,
        $short:expr, $scope:ident, $spec:path;)+) => {
         /// A kind that the mesh reads.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -72,7 +83,7 @@ macro_rules! kinds {
             pub fn row(self) -> &'static KindRow {
                 match self {
                     $(Self::$name => &KindRow {
-                        name: stringify!($name),
+                        name: yaml_name!($name $($yaml)?),
                         group: $group,
                         versions: &$versions,
                         plural: $plural,
@@ -153,6 +164,30 @@ kinds! {
     /// WebAssembly and Lua filters.
     TrafficExtension: "extensions.istio.io", ["v1alpha1"], "trafficextensions",
         [], Namespaced, traffic_extension::TrafficExtension;
+    /// Who serves Gateways.
+    GatewayClass: "gateway.networking.k8s.io", ["v1", "v1beta1"], "gatewayclasses",
+        ["gc"], Cluster, gateway_api::GatewayClass;
+    /// Listeners for requests from outside.
+    KubernetesGateway("Gateway"): "gateway.networking.k8s.io", ["v1", "v1beta1"], "gateways",
+        ["gtw"], Namespaced, gateway_api::Gateway;
+    /// How HTTP requests are routed.
+    HttpRoute("HTTPRoute"): "gateway.networking.k8s.io", ["v1", "v1beta1"], "httproutes",
+        [], Namespaced, gateway_api::HttpRoute;
+    /// How gRPC calls are routed.
+    GrpcRoute("GRPCRoute"): "gateway.networking.k8s.io", ["v1"], "grpcroutes",
+        [], Namespaced, gateway_api::GrpcRoute;
+    /// Where TLS goes that is not opened.
+    TlsRoute("TLSRoute"): "gateway.networking.k8s.io", ["v1", "v1alpha3", "v1alpha2"], "tlsroutes",
+        [], Namespaced, gateway_api::TlsRoute;
+    /// Where bytes go.
+    TcpRoute("TCPRoute"): "gateway.networking.k8s.io", ["v1alpha2"], "tcproutes",
+        [], Namespaced, gateway_api::TcpRoute;
+    /// Who may refer to objects of this namespace.
+    ReferenceGrant: "gateway.networking.k8s.io", ["v1", "v1beta1"], "referencegrants",
+        ["refgrant"], Namespaced, gateway_api::ReferenceGrant;
+    /// TLS from gateways to Services.
+    BackendTlsPolicy("BackendTLSPolicy"): "gateway.networking.k8s.io", ["v1", "v1alpha3"],
+        "backendtlspolicies", ["btlspolicy"], Namespaced, gateway_api::BackendTlsPolicy;
     /// A namespace.
     Namespace: "", ["v1"], "namespaces", ["ns"], Cluster, kubernetes::Namespace;
     /// A service account.
@@ -177,9 +212,13 @@ kinds! {
 }
 
 impl Kind {
-    /// The kind's name, as in `VirtualService`.
+    /// The kind's name, as in `VirtualService`; where two groups have a kind of this name, that of
+    /// the Gateway API with its group.
     pub fn as_str(self) -> &'static str {
-        self.row().name
+        match self {
+            Self::KubernetesGateway => "Gateway.gateway.networking.k8s.io",
+            _ => self.row().name,
+        }
     }
 
     /// Whether its objects live in a namespace.
@@ -244,7 +283,11 @@ mod tests {
             Kind::from_word("gateways.networking.istio.io"),
             Some(Kind::Gateway)
         );
-        assert_eq!(Kind::from_word("gateways.gateway.networking.k8s.io"), None);
+        assert_eq!(Kind::from_word("gateway"), Some(Kind::Gateway));
+        assert_eq!(
+            Kind::from_word("gateways.gateway.networking.k8s.io"),
+            Some(Kind::KubernetesGateway)
+        );
         assert_eq!(Kind::from_word("deploy"), Some(Kind::Deployment));
         assert_eq!(Kind::find("", "Service"), Some(Kind::Service));
         assert_eq!(Kind::Deployment.api_version(), "apps/v1");
@@ -254,8 +297,14 @@ mod tests {
     #[test]
     fn no_two_kinds_share_a_name_or_an_abbreviation() {
         let mut words = std::collections::HashSet::new();
+        let mut names = std::collections::HashSet::new();
         for kind in Kind::ALL {
-            assert!(words.insert(kind.row().plural), "{kind}");
+            assert!(names.insert(kind.as_str()), "{kind}");
+            // Two APIs have Gateways; the plural alone means Istio's.
+            assert!(
+                words.insert(kind.row().plural) || *kind == Kind::KubernetesGateway,
+                "{kind}"
+            );
             for word in kind.row().short_names {
                 assert!(words.insert(word), "{kind} {word}");
             }

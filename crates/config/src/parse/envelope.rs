@@ -48,15 +48,20 @@ pub(crate) fn guess_key(root: &Node) -> Option<ResourceKey> {
     let kind = root.get("kind")?.as_str()?;
     let meta = root.get("metadata")?;
     let name = meta.get("name")?.as_str()?;
-    let cluster = Kind::ALL
-        .iter()
-        .any(|k| k.as_str() == kind && !k.is_namespaced());
+    let api_version = root.get("apiVersion").and_then(Node::as_str);
+    let group = api_version.and_then(|version| version.split_once('/'));
+    let known = Kind::find(group.map_or("", |(group, _)| group), kind);
+    let cluster = known.is_some_and(|kind| !kind.is_namespaced());
     let namespace = match meta.get("namespace").and_then(Node::as_str) {
         _ if cluster => "",
         Some(namespace) if !namespace.is_empty() => namespace,
         _ => "default",
     };
-    Some(ResourceKey::new(kind, namespace, name))
+    Some(ResourceKey::new(
+        known.map_or(kind, |known| known.as_str()),
+        namespace,
+        name,
+    ))
 }
 
 /// The metadata, with the namespace filled in.

@@ -38,22 +38,15 @@ const OF_NO_USE: &[&str] = &[
 
 /// Kinds that will mean something, and do not yet.
 const NOT_YET: &[&str] = &[
-    "BackendTLSPolicy",
     "CronJob",
     "DaemonSet",
     "DeploymentConfig",
-    "GRPCRoute",
-    "GatewayClass",
-    "HTTPRoute",
     "Ingress",
     "Job",
     "ListenerSet",
-    "ReferenceGrant",
     "ReplicaSet",
     "ReplicationController",
     "StatefulSet",
-    "TCPRoute",
-    "TLSRoute",
     "UDPRoute",
 ];
 

@@ -1,6 +1,8 @@
 //! The rules of each kind, one broken object per row: the field that must be named and a part of
 //! the message.
 
+mod gateway_api;
+
 use ferromesh_config::{Code, parse_all, parse_documents};
 
 /// apiVersion and kind, the spec in flow style, the field, a part of the message.
@@ -450,7 +452,7 @@ fn document(kind: &str, spec: &str) -> String {
 #[test]
 fn each_broken_rule_names_its_field() {
     let mut wrong = Vec::new();
-    for (kind, spec, field, part) in ROWS {
+    for (kind, spec, field, part) in ROWS.iter().chain(gateway_api::ROWS) {
         let found: Vec<_> = parse_all(&document(kind, spec), "x.yaml")
             .into_iter()
             .filter_map(Result::err)
