@@ -9,6 +9,7 @@ use ferromesh_ca::Authority;
 use ferromesh_ca::token::TokenVerifier;
 use ferromesh_ingest::{DirectorySettings, DirectorySource};
 use ferromesh_model::{MeshSettings, SnapshotBuilder};
+use ferromesh_net::release_freed_memory_when_calm;
 use ferromesh_runtime::{DrainSignal, Supervisor, SupervisorHandle, drain_channel};
 use ferromesh_tls::TlsServer;
 use ferromesh_types::Str;
@@ -86,6 +87,7 @@ pub(crate) async fn run(
     let mut supervisor = Supervisor::new();
     let (trigger, signal) = drain_channel();
     let tasks = supervisor.handle();
+    tasks.spawn("freed memory", release_freed_memory_when_calm());
     let trust = Trust {
         authority,
         authenticator,

@@ -11,7 +11,7 @@ use ferromesh_agent::http_client::{Peer, request};
 use ferromesh_agent::node::Node;
 use ferromesh_agent::settings::Settings;
 use ferromesh_agent::status::serve;
-use ferromesh_net::SocketShelf;
+use ferromesh_net::{SocketShelf, release_freed_memory_when_calm};
 use ferromesh_proxy::{Proxy, ProxyHandle, ProxySettings, ServerState};
 use ferromesh_runtime::{Supervisor, SupervisorHandle, terminated_or_interrupted};
 use ferromesh_telemetry::LogHandle;
@@ -37,6 +37,7 @@ pub(crate) async fn run(
 ) -> anyhow::Result<()> {
     let mut supervisor = Supervisor::new();
     let tasks = supervisor.handle();
+    tasks.spawn("freed memory", release_freed_memory_when_calm());
     let meeting = settings.config_folder().join("hot-upgrade.sock");
     let limit = Duration::from_secs(options.upgrade.parent_shutdown_time_s);
     let meeting = options.hot_upgrade.then_some(meeting.as_path());

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
+use ferromesh_net::release_freed_memory_when_calm;
 use ferromesh_proto::envoy::config::bootstrap::v3::Bootstrap;
 use ferromesh_proto::yaml;
 use ferromesh_proxy::{Proxy, ProxySettings};
@@ -51,6 +52,7 @@ async fn serve(
 ) -> anyhow::Result<()> {
     let mut supervisor = Supervisor::new();
     let tasks = supervisor.handle();
+    tasks.spawn("freed memory", release_freed_memory_when_calm());
     let limit = Duration::from_secs(options.upgrade.parent_shutdown_time_s);
     let mut upgrade = Upgrade::begin(options.hot_upgrade.as_deref(), limit).await?;
     let settings = ProxySettings {

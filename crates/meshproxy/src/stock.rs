@@ -7,7 +7,7 @@ use anyhow::anyhow;
 use ferromesh_agent::Agent;
 use ferromesh_agent::envoy::{EnvoyControl, EnvoyProcess};
 use ferromesh_agent::settings::Settings;
-use ferromesh_net::SocketShelf;
+use ferromesh_net::{SocketShelf, release_freed_memory_when_calm};
 use ferromesh_runtime::{Supervisor, terminated_or_interrupted};
 use ferromesh_tls::SecretStore;
 use tracing::info;
@@ -15,6 +15,7 @@ use tracing::info;
 pub(crate) async fn run(settings: Arc<Settings>, binary: &Path) -> anyhow::Result<()> {
     let mut supervisor = Supervisor::new();
     let tasks = supervisor.handle();
+    tasks.spawn("freed memory", release_freed_memory_when_calm());
     let secrets = SecretStore::new();
     let agent = Agent::start(Arc::clone(&settings), secrets, tasks, SocketShelf::new())?;
     agent.serve_envoy()?;

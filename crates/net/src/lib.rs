@@ -1,4 +1,5 @@
-//! Sockets, original destination, network namespaces; the only crate that may hold unsafe code.
+//! Sockets, original destination, network namespaces, what the heap gives back; the only crate that
+//! may hold unsafe code.
 //!
 //! In: addresses and socket settings. Out: tokio streams and listeners with those settings.
 //! Everything here goes through the safe interfaces of `socket2` and `rustix` where they exist.
@@ -7,6 +8,7 @@
 mod address;
 mod connect;
 mod handover;
+mod heap;
 mod listen;
 mod namespace;
 mod original_dst;
@@ -19,6 +21,7 @@ mod stream;
 pub use address::Address;
 pub use connect::{ConnectSettings, connect};
 pub use handover::{HandoverError, HandoverPoint, Inheritance, Successor};
+pub use heap::{release_freed_memory_when_calm, resident_bytes};
 pub use listen::{ListenError, ListenSettings, Listener, close_queue};
 pub use namespace::{NamespaceError, enter_network_namespace};
 pub use original_dst::original_destination;

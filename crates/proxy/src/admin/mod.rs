@@ -11,8 +11,6 @@ mod listeners;
 mod server_info;
 mod stats;
 
-pub(crate) use server_info::resident_bytes;
-
 use axum::Router;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};

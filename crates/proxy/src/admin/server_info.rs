@@ -63,7 +63,7 @@ pub(super) async fn hot_restart_version() -> Response {
 }
 
 pub(super) async fn memory() -> Response {
-    let resident = resident_bytes().unwrap_or(0);
+    let resident = ferromesh_net::resident_bytes().unwrap_or(0);
     let memory = Memory {
         allocated: resident,
         heap_size: resident,
@@ -74,14 +74,4 @@ pub(super) async fn memory() -> Response {
         Ok(value) => json(&value),
         Err(error) => super::bad_request(error.to_string()),
     }
-}
-
-/// The process's resident memory, from `/proc`.
-pub(crate) fn resident_bytes() -> Option<u64> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status
-        .lines()
-        .find_map(|line| line.strip_prefix("VmRSS:"))?;
-    let kibibytes: u64 = line.split_whitespace().next()?.parse().ok()?;
-    Some(kibibytes * 1024)
 }

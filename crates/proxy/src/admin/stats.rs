@@ -7,7 +7,7 @@ use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use regex::Regex;
 
-use super::{bad_request, json, server_info, text};
+use super::{bad_request, json, text};
 use crate::cluster::Resource;
 use crate::proxy::{ProxyHandle, ServerState};
 use crate::stats::render::{self, Selection};
@@ -100,7 +100,7 @@ fn server_samples(proxy: &ProxyHandle) -> Vec<Sample> {
         gauge("server.concurrency", shared.concurrency as u64),
         gauge(
             "server.memory_allocated",
-            server_info::resident_bytes().unwrap_or(0),
+            ferromesh_net::resident_bytes().unwrap_or(0),
         ),
     ]
 }

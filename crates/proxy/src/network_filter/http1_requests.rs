@@ -34,12 +34,7 @@ pub(super) async fn next_request(
     side: &mut Http1Side,
     patience: &mut Patience<'_>,
 ) -> Option<IncomingRequest> {
-    // Most often the request is there already, or comes before anything else has to be armed.
-    let at_once = poll_fn(|cx| Poll::Ready(poll_arrival(cx, side))).await;
-    let arrival = match at_once {
-        Poll::Ready(arrival) => arrival,
-        Poll::Pending => wait_for_request(manager, side, patience).await,
-    };
+    let arrival = wait_for_request(manager, side, patience).await;
     match arrival {
         Arrival::Request(request) if !is_served(&request.head.method, manager) => {
             let reply = refuse_head(HeadError::Method);
@@ -113,12 +108,16 @@ async fn wait_for_request(
     side: &mut Http1Side,
     patience: &mut Patience<'_>,
 ) -> Arrival {
-    side.connection.release_buffers();
-    patience.begin();
+    // Most often the request is there already, before anything else has to be armed.
+    let mut begun = false;
     let mut head = HeadLimit::default();
     poll_fn(|cx| {
         if let Poll::Ready(arrival) = poll_arrival(cx, side) {
             return Poll::Ready(arrival);
+        }
+        if !std::mem::replace(&mut begun, true) {
+            side.connection.release_buffers();
+            patience.begin();
         }
         if side.connection.has_unread()
             && let Poll::Ready(reply) = head.poll(cx, manager)

@@ -282,7 +282,7 @@ impl ProxyHandle {
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             tick.tick().await;
-            let heap = crate::admin::resident_bytes().unwrap_or(0);
+            let heap = ferromesh_net::resident_bytes().unwrap_or(0);
             self.shared.overload.look(&settings, heap);
         }
     }
