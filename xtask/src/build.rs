@@ -1,6 +1,6 @@
 //! Building the product's programs.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use anyhow::Context;
@@ -48,11 +48,20 @@ pub fn meshproxy() -> anyhow::Result<PathBuf> {
     Ok(shell::target().join("debug/meshproxy"))
 }
 
+/// Which build of our proxy is measured.
+#[derive(Clone, Debug)]
+pub enum Measured {
+    /// Built with this Cargo profile.
+    Profile(String),
+    /// A program that is there.
+    Program(PathBuf),
+}
+
 /// Builds what `cargo xtask bench proxy` measures, and the drivers around it. Returns the proxy and
 /// the drivers' program.
-pub fn measured(profile: &str) -> anyhow::Result<(PathBuf, PathBuf)> {
-    println!("building meshproxy ({profile}) and the load drivers (release)");
+pub fn measured(measured: &Measured) -> anyhow::Result<(PathBuf, PathBuf)> {
     let built = |profile: &str, package: &str, program: &str| {
+        println!("building {program} ({profile})");
         let arguments = [
             "build",
             "--quiet",
@@ -62,11 +71,18 @@ pub fn measured(profile: &str) -> anyhow::Result<(PathBuf, PathBuf)> {
             package,
         ];
         shell::run(shell::cargo().args(arguments))?;
-        let file = shell::target().join(profile).join(program);
-        let missing = || format!("no file {}", file.display());
-        file.canonicalize().with_context(missing)
+        found(&shell::target().join(profile).join(program))
     };
-    let proxy = built(profile, "ferromesh-meshproxy", "meshproxy")?;
+    let proxy = match measured {
+        Measured::Profile(profile) => built(profile, "ferromesh-meshproxy", "meshproxy")?,
+        Measured::Program(program) => found(program)?,
+    };
     let driver = built("release", "ferromesh-bench", "ferromesh-bench")?;
     Ok((proxy, driver))
+}
+
+/// The whole path of a program that has to be there.
+pub fn found(program: &Path) -> anyhow::Result<PathBuf> {
+    let missing = || format!("no file {}", program.display());
+    program.canonicalize().with_context(missing)
 }

@@ -5,6 +5,7 @@ mod build;
 mod conformance;
 mod control_plane;
 mod demo;
+mod dist;
 mod fuzz;
 mod golden;
 mod hitless;
@@ -45,6 +46,8 @@ enum Command {
     Size,
     /// Measure: what a request costs the proxy, what proxies cost the control plane.
     Bench(bench::Settings),
+    /// Build the programs as they are shipped: laid out by a profile of the benchmark's load.
+    Dist(dist::Settings),
     /// Run recorded cases of Istio's behaviour, and public test programs, against our code.
     Conformance(conformance::Settings),
     /// Run decoders on mutated input: a short check, or libFuzzer for as long as wanted.
@@ -85,6 +88,7 @@ fn run() -> anyhow::Result<()> {
         Command::Layers => layers::run(),
         Command::Size => size::run(),
         Command::Bench(settings) => bench::run(&settings),
+        Command::Dist(settings) => dist::run(&settings),
         Command::Conformance(settings) => conformance::run(&settings),
         Command::Fuzz(settings) => fuzz::run(&settings),
         Command::Property(settings) => property::run(&settings),

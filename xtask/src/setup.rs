@@ -70,6 +70,13 @@ pub fn backends() -> anyhow::Result<()> {
     packages(&BACKENDS)
 }
 
+/// Makes sure that the compiler's own tools for profiles are there.
+pub fn llvm_tools() -> anyhow::Result<()> {
+    println!("installing rustup's component llvm-tools");
+    shell::run(Command::new("rustup").args(["component", "add", "llvm-tools"]))
+        .context("llvm-tools is missing and rustup cannot install it")
+}
+
 fn packages(wanted: &[(&str, &str)]) -> anyhow::Result<()> {
     let missing: Vec<&str> = wanted
         .iter()

@@ -3,6 +3,8 @@
 mod control_plane;
 mod proxy;
 
+use std::path::Path;
+
 use clap::Subcommand;
 
 /// Settings of `cargo xtask bench`.
@@ -26,4 +28,9 @@ pub fn run(settings: &Settings) -> anyhow::Result<()> {
         What::ControlPlane(settings) => control_plane::run(settings),
         What::Proxy(settings) => proxy::run(settings),
     }
+}
+
+/// Serves the load of all cases with `program`, for the profile that it writes.
+pub fn train(program: &Path) -> anyhow::Result<()> {
+    proxy::train(program)
 }

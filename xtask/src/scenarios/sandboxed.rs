@@ -130,6 +130,18 @@ impl Sandbox {
         serde_json::from_str(&text).with_context(|| format!("the control plane has no page {name}"))
     }
 
+    /// A counter of the ingress gateway for its cluster of a service; 0 where it has not counted yet.
+    pub fn gateway_counter(&mut self, service: &str, counter: &str) -> anyhow::Result<u64> {
+        let gateway = self.console("istio-system", "istio-ingressgateway")?;
+        let text = gateway.run(&["curl", "-sf", "http://127.0.0.1:15000/stats"])?;
+        let (cluster, counter) = (format!("||{service}."), format!(".{counter}: "));
+        let lines = text.lines().filter(|line| line.contains(&cluster));
+        lines
+            .filter_map(|line| line.split_once(&counter))
+            .map(|(_, value)| value.trim().parse::<u64>().context("a counter's value"))
+            .sum()
+    }
+
     /// Puts the objects in force and waits until every proxy has acknowledged them.
     pub fn apply(&mut self, objects: &str) -> anyhow::Result<()> {
         let before = self.page("push_status")?["generation"].as_u64();

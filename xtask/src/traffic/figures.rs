@@ -5,6 +5,7 @@ use std::thread;
 
 use anyhow::{Context, anyhow};
 
+use super::breakers;
 use super::load::{self, Reply, Target};
 use crate::scenarios::{Sandbox, pause};
 
@@ -52,9 +53,19 @@ pub const FIGURES: &[Figure] = &[
         measure: ejection,
     },
     Figure {
-        name: "breaker",
-        expected: "of 10 at once, 3 pass and 7 overflow; later all 3 pass",
-        measure: breaker,
+        name: "breaker-requests",
+        expected: "of 10 at once 3 pass, 7 are turned away and counted; later 3 of 3 pass",
+        measure: breakers::requests,
+    },
+    Figure {
+        name: "breaker-pending",
+        expected: "of 10 at once some pass, all others are turned away and counted",
+        measure: breakers::pending,
+    },
+    Figure {
+        name: "breaker-retries",
+        expected: "retries over the limit are not made, and counted",
+        measure: breakers::retries,
     },
     Figure {
         name: "flips",
@@ -73,7 +84,10 @@ spec:
     hosts: ['*']
 ";
 
-fn route(destinations: &str) -> String {
+const ONE_TRY: &str = "    retries: {attempts: 0}\n";
+
+/// The gateway's only route: its destinations, and what else belongs to it.
+pub fn route(destinations: &str) -> String {
     format!(
         "{GATEWAY}---
 apiVersion: networking.istio.io/v1
@@ -83,17 +97,18 @@ spec:
   hosts: ['*']
   gateways: [load]
   http:
-  - retries: {{attempts: 0}}
-    route:
+  - route:
 {destinations}"
     )
 }
 
-fn to(host: &str) -> String {
-    route(&format!("    - destination: {{host: {host}}}\n"))
+/// All requests to `host`, each tried once.
+pub fn to(host: &str) -> String {
+    route(&format!("    - destination: {{host: {host}}}\n{ONE_TRY}"))
 }
 
-fn rule(host: &str, policy: &str) -> String {
+/// The policy of a host.
+pub fn rule(host: &str, policy: &str) -> String {
     format!(
         "---
 apiVersion: networking.istio.io/v1
@@ -118,7 +133,7 @@ fn split(near: u32, far: u32) -> String {
       weight: {near}
     - destination: {{host: well, subset: far}}
       weight: {far}
-"
+{ONE_TRY}"
     ));
     route + &rule("well", SUBSETS)
 }
@@ -131,7 +146,7 @@ fn target(sandbox: &Sandbox, path: &str) -> anyhow::Result<Target> {
 }
 
 /// Puts config in force, and waits until requests pass.
-fn arrange(sandbox: &mut Sandbox, objects: &str) -> anyhow::Result<Target> {
+pub fn arrange(sandbox: &mut Sandbox, objects: &str) -> anyhow::Result<Target> {
     sandbox.apply(objects)?;
     let target = target(sandbox, "/")?;
     for _ in 0..200 {
@@ -152,7 +167,8 @@ fn by(replies: &[Reply], deployment: &str) -> usize {
     replies.iter().filter(own).count()
 }
 
-fn failed(replies: &[Reply]) -> usize {
+/// Requests that were not answered with 200.
+pub fn failed(replies: &[Reply]) -> usize {
     replies.iter().filter(|reply| reply.status != 200).count()
 }
 
@@ -228,27 +244,6 @@ fn ejection(sandbox: &mut Sandbox) -> anyhow::Result<Verdict> {
     Ok(Verdict {
         text: format!("{wrong} of 1000 failed, {} by ill", by(&replies, "ill")),
         holds: wrong <= 2 && by(&replies, "ill") > 0,
-    })
-}
-
-fn breaker(sandbox: &mut Sandbox) -> anyhow::Result<Verdict> {
-    let policy = "  trafficPolicy:
-    connectionPool:
-      http: {http2MaxRequests: 3}
-";
-    let mut target = arrange(sandbox, &(to("well") + &rule("well", policy)))?;
-    let slow = "/?delay=700";
-    slow.clone_into(&mut target.path);
-    let at_once = load::burst(&target, 10, 10)?;
-    let passed = 10 - failed(&at_once);
-    let overflowed = at_once
-        .iter()
-        .filter(|reply| reply.status == 503 && reply.overloaded);
-    let overflowed = overflowed.count();
-    let later = 3 - failed(&load::burst(&target, 3, 3)?);
-    Ok(Verdict {
-        text: format!("{passed} passed, {overflowed} overflowed; later {later} of 3 passed"),
-        holds: passed == 3 && overflowed == 7 && later == 3,
     })
 }
 

@@ -3,6 +3,7 @@
 //! A sandbox with endpoints that are near, far, slow and ill; load on its ingress gateway. What can
 //! be counted is counted, not timed.
 
+mod breakers;
 mod figures;
 mod load;
 

@@ -148,8 +148,8 @@ pub fn idle_mib(bench: &Bench, serving: &Serving) -> anyhow::Result<f64> {
     let mut line = String::new();
     BufReader::new(out).read_line(&mut line)?;
     let held: Result<Held, _> = serde_json::from_str(&line);
-    // What the exchanges used is given back within a sweep.
-    std::thread::park_timeout(Duration::from_millis(1500));
+    // What the load before needed is given back by and by.
+    std::thread::park_timeout(Duration::from_secs(6));
     let resident = serving.resident_mib();
     drop(child.stdin.take());
     child.wait()?;

@@ -13,10 +13,12 @@ mod report;
 mod setup;
 
 use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 
-use crate::shell;
+use crate::build::Measured;
+use crate::{dist, shell};
 use case::{CASES, Case, Load};
 use peer::{Peer, Serving};
 use report::{Figures, Latency, Report, Row, Spread};
@@ -37,12 +39,31 @@ pub struct Settings {
     /// Only these peers.
     #[arg(long, value_enum, value_delimiter = ',')]
     peers: Vec<Peer>,
-    /// Cargo profile of our proxy: `dist` takes minutes to build and is the fastest.
+    /// Cargo profile of our proxy; `shipped` is what `cargo xtask dist` makes, which takes minutes.
     #[arg(long, default_value = "release")]
     profile: String,
+    /// Measure this program as our proxy instead of building one.
+    #[arg(long, conflicts_with = "profile")]
+    program: Option<PathBuf>,
     /// Two short rounds: whether everything runs, no figures to quote.
     #[arg(long)]
     quick: bool,
+}
+
+/// The name of the build that `cargo xtask dist` makes, where profiles of Cargo are named.
+const SHIPPED: &str = "shipped";
+
+/// Serves the load of all cases with `program` and measures nothing.
+pub fn train(program: &Path) -> anyhow::Result<()> {
+    crate::setup::bench()?;
+    let bench = setup::prepare(&Measured::Program(program.to_owned()))?;
+    for case in &CASES {
+        println!("  {}", case.name);
+        let serving = peer::start(&bench, Peer::Ferromesh, &bench.meshproxy, case)?;
+        load::cpu_micros(&bench, case, &serving, 2.0)
+            .with_context(|| format!("case {}", case.name))?;
+    }
+    Ok(())
 }
 
 pub fn run(settings: &Settings) -> anyhow::Result<()> {
@@ -51,7 +72,12 @@ pub fn run(settings: &Settings) -> anyhow::Result<()> {
         true => (2, 1.0),
         false => (settings.rounds.max(1), settings.seconds),
     };
-    let bench = setup::prepare(&settings.profile)?;
+    let measured = match &settings.program {
+        Some(program) => Measured::Program(program.clone()),
+        None if settings.profile == SHIPPED => Measured::Program(dist::meshproxy()?),
+        None => Measured::Profile(settings.profile.clone()),
+    };
+    let bench = setup::prepare(&measured)?;
     println!("CPU µs per request (tcp-1MiB: per MiB) of the proxy's processes, {rounds} rounds");
     println!(
         "{:<14}{:>7} {:>8} {:>8}   {:>7} {:>7} {:>8}",

@@ -98,12 +98,12 @@ impl Drop for Running {
 }
 
 /// Builds and finds the programs, makes the certificates and starts the upstream.
-pub fn prepare(profile: &str) -> anyhow::Result<Bench> {
+pub fn prepare(measured: &build::Measured) -> anyhow::Result<Bench> {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     if cores < 2 {
         bail!("the measured proxy needs a core of its own: this machine has only one");
     }
-    let (meshproxy, driver) = build::measured(profile)?;
+    let (meshproxy, driver) = build::measured(measured)?;
     let folder = shell::target().join("bench").join("proxy");
     std::fs::create_dir_all(&folder)?;
     let folder = folder.canonicalize()?;
