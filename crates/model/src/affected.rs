@@ -7,7 +7,7 @@
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
-use ferromesh_types::{Hostname, Namespace, Str};
+use ferromesh_types::{Hostname, Namespace};
 
 use crate::{Proxy, ProxyType};
 
@@ -127,8 +127,8 @@ pub struct Affected {
     pub inbound: Namespaces,
     /// Workloads at these addresses: the views of the proxies there must be made again.
     pub workloads: BTreeSet<IpAddr>,
-    /// Secrets, by namespace and name.
-    pub secrets: BTreeSet<(Namespace, Str)>,
+    /// Secrets that proxies of these namespaces may read.
+    pub secrets: Namespaces,
     /// The views of all proxies must be made again: a Sidecar, or what views distinguish, changed.
     pub views: bool,
 }
@@ -146,7 +146,7 @@ impl Affected {
             gateways: true,
             inbound: Namespaces::All,
             workloads: BTreeSet::new(),
-            secrets: BTreeSet::new(),
+            secrets: Namespaces::All,
             views: true,
         }
     }
@@ -189,7 +189,7 @@ impl Affected {
         self.gateways |= other.gateways;
         self.inbound.merge(other.inbound);
         self.workloads.extend(other.workloads);
-        self.secrets.extend(other.secrets);
+        self.secrets.merge(other.secrets);
         self.views |= other.views;
     }
 }

@@ -53,7 +53,7 @@ impl Snapshot {
                 gateway: Some(Arc::new(GatewayView {
                     outbound: outbound.clone(),
                     namespace: proxy.namespace.clone(),
-                    gateways: self.gateways_of(&around),
+                    gateways: self.gateways_of(proxy, &around),
                     ports: around.gateway_ports(),
                 })),
                 outbound,
@@ -143,15 +143,15 @@ impl Snapshot {
             passes_by_server_name: proxy.kind == ProxyType::Router
                 && self
                     .gateways()
-                    .pass_by_server_name(&self.gateways_of(around)),
+                    .pass_by_server_name(&self.gateways_of(proxy, around)),
             settings: proxy.settings.clone(),
         }
     }
 
     /// The Gateways that are for this workload.
-    fn gateways_of(&self, around: &Surroundings) -> Vec<ResourceKey> {
+    fn gateways_of(&self, proxy: &Proxy, around: &Surroundings) -> Vec<ResourceKey> {
         self.gateways()
-            .selecting(&around.labels, &around.hostnames())
+            .selecting(&proxy.namespace, &around.labels, &around.hostnames())
     }
 
     fn inbound_view(&self, proxy: &Proxy, around: &Surroundings) -> InboundView {

@@ -3,6 +3,8 @@
 
 use ferromesh_types::Hostname;
 
+/// No cluster has this name: requests to it fail.
+pub(crate) const UNKNOWN_SERVICE: &str = "UnknownService";
 /// Traffic that no listener claims goes to where it was going.
 pub(crate) const PASSTHROUGH: &str = "PassthroughCluster";
 /// Requests to unknown hosts are resolved by the proxy and sent there.

@@ -1,12 +1,16 @@
 //! Credentials of Kubernetes Secrets, as `Secret` resources.
 //!
 //! In: the snapshot, the namespace of the proxy, resource names (`kubernetes://site-cert`,
-//! `kubernetes://site-cert-cacert`). Out: the secrets that exist and that the proxy may read: those
-//! of its own namespace. A secret that is missing is left out; the proxy waits for it.
+//! `kubernetes://site-cert-cacert`, `kubernetes-gateway://certs/site`, `configmap://shop/ca-cacert`).
+//! Out: the secrets that exist and that the proxy may read: those of its own namespace, roots from
+//! ConfigMaps, and those that a Gateway of its namespace was allowed to use. A secret that is missing
+//! is left out; the proxy waits for it.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use ferromesh_config::kind::gateway::ServerTlsSettings;
 use ferromesh_config::kubernetes::Secret as Written;
+use ferromesh_gateway_api::{ROOTS_SCHEME, SECRET_SCHEME, roots_secret};
 use ferromesh_model::Snapshot;
 use ferromesh_proto::envoy::config::core::v3::{DataSource, data_source::Specifier};
 use ferromesh_proto::envoy::extensions::transport_sockets::tls::v3::{
@@ -33,7 +37,13 @@ pub fn secrets(snapshot: &Snapshot, namespace: &Namespace, names: &[Str]) -> Vec
 
 /// The Secret objects that a resource name can stand for, as namespace and name.
 pub fn secret_objects(namespace: &Namespace, name: &str) -> Vec<(Namespace, Str)> {
-    let Some(path) = name.strip_prefix(SCHEME) else {
+    if let Some(path) = name.strip_prefix(ROOTS_SCHEME) {
+        let named = path.strip_suffix(ROOTS).unwrap_or(path).split_once('/');
+        let object = named.map(|(home, map)| (Namespace::from(home), roots_secret(map)));
+        return object.into_iter().collect();
+    }
+    let path = name.strip_prefix(SCHEME);
+    let Some(path) = path.or_else(|| name.strip_prefix(SECRET_SCHEME)) else {
         return Vec::new();
     };
     let (home, object) = match path.split_once('/') {
@@ -52,7 +62,7 @@ fn secret(snapshot: &Snapshot, namespace: &Namespace, name: &Str) -> Option<Reso
     let objects = secret_objects(namespace, name);
     let content = objects
         .iter()
-        .filter(|(home, _)| home == namespace)
+        .filter(|(home, _)| home == namespace || is_open(snapshot, namespace, name))
         .find_map(|(home, object)| {
             let written = snapshot.secrets().of(home, object)?;
             if name.ends_with(ROOTS) {
@@ -66,6 +76,25 @@ fn secret(snapshot: &Snapshot, namespace: &Namespace, name: &Str) -> Option<Reso
         r#type: Some(content),
     };
     Some(Resource::new(name.clone(), message.encode_to_vec()))
+}
+
+/// Whether a secret of another namespace may be read: roots may always, keys if a Gateway of the
+/// proxy's namespace names them. Such names stand only in Gateways that a ReferenceGrant allowed
+/// them to.
+fn is_open(snapshot: &Snapshot, namespace: &Namespace, name: &str) -> bool {
+    if name.starts_with(ROOTS_SCHEME) {
+        return true;
+    }
+    let named = |tls: &ServerTlsSettings| {
+        let names = std::iter::once(&tls.credential_name).chain(&tls.credential_names);
+        names.into_iter().any(|known| *known == name)
+    };
+    let gateways = snapshot.gateways().iter();
+    name.starts_with(SECRET_SCHEME)
+        && gateways
+            .filter(|gateway| gateway.namespace() == namespace && gateway.spec.is_made)
+            .flat_map(|gateway| &gateway.spec.servers)
+            .any(|server| server.tls.as_ref().is_some_and(named))
 }
 
 fn certificate(written: &Written) -> Option<TlsCertificate> {

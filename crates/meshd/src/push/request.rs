@@ -30,18 +30,13 @@ pub(crate) fn concerns(affected: &Affected, proxy: &Proxy) -> bool {
     affected.namespaces.contains(&proxy.namespace)
         || (affected.gateways && proxy.kind == ProxyType::Router)
         || changes_view(affected, proxy)
-        || reads_secrets(affected, proxy)
+        || affected.secrets.contains(&proxy.namespace)
 }
 
 /// Whether the proxy's view has to be made again.
 pub(crate) fn changes_view(affected: &Affected, proxy: &Proxy) -> bool {
     // The gateways that select a proxy, and the ports they are bound to, are part of its view.
     (affected.gateways && proxy.kind == ProxyType::Router) || affected.changes_view_of(proxy)
-}
-
-fn reads_secrets(affected: &Affected, proxy: &Proxy) -> bool {
-    let mut homes = affected.secrets.iter().map(|(namespace, _)| namespace);
-    homes.any(|home| *home == proxy.namespace)
 }
 
 /// Whether resources of this type can differ for this proxy, its view being the same.
@@ -57,7 +52,7 @@ pub(crate) fn touches(affected: &Affected, type_url: &str, proxy: &Proxy) -> boo
         type_url::ROUTE if router => affected.gateways,
         type_url::ROUTE => seen && !affected.routes.is_none(),
         type_url::NAME_TABLE => seen && !affected.names.is_none(),
-        type_url::SECRET => reads_secrets(affected, proxy),
+        type_url::SECRET => affected.secrets.contains(&proxy.namespace),
         _ => false,
     }
 }

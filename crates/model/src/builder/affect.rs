@@ -5,8 +5,9 @@
 
 use std::sync::Arc;
 
+use ferromesh_gateway_api::is_roots_secret;
 use ferromesh_registry::{Resolution, Service, ServiceKey, Visibility};
-use ferromesh_types::{Hostname, Namespace};
+use ferromesh_types::{Hostname, Namespace, ResourceKey};
 
 use super::SnapshotBuilder;
 use crate::index::virtual_service::{GatewayRef, VirtualServiceEntry};
@@ -188,6 +189,23 @@ impl SnapshotBuilder {
         }
         affected.namespaces = Namespaces::All;
         affected.inbound.merge(whom);
+    }
+
+    /// A Secret changed. Its own namespace reads it, and the Gateways of others that may use it.
+    pub(super) fn affect_secret(&self, key: &ResourceKey, affected: &mut Affected) {
+        if is_roots_secret(&key.name) {
+            affected.secrets = Namespaces::All;
+            return;
+        }
+        affected.secrets.add(&key.namespace);
+        let made = self
+            .indices
+            .gateways
+            .iter()
+            .filter(|gateway| gateway.spec.is_made);
+        for gateway in made {
+            affected.secrets.add(gateway.namespace());
+        }
     }
 
     /// The namespaces that an object in `home` holds for: all, if that is the root namespace.

@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use ferromesh_config::mesh::MeshConfig;
 use ferromesh_config::{Object, Spec};
+use ferromesh_gateway_api::Converter;
 use ferromesh_registry::{ObjectChange, Registry, RegistryChange};
 use ferromesh_types::ResourceKey;
 
@@ -28,6 +29,7 @@ pub struct SnapshotBuilder {
     registry: Registry,
     indices: Indices,
     service_facts: ServiceDistinction,
+    gateway_api: Converter,
     current: Arc<Snapshot>,
 }
 
@@ -46,6 +48,7 @@ impl SnapshotBuilder {
         });
         Self {
             registry,
+            gateway_api: Converter::new(indices.settings.domain.clone()),
             indices,
             service_facts: ServiceDistinction::default(),
             current,
@@ -58,7 +61,20 @@ impl SnapshotBuilder {
     }
 
     /// Takes in a batch of changes and makes the next snapshot, unless nothing came of it.
+    ///
+    /// What the objects of the Gateway API amount to is taken in as if somebody had written it.
     pub fn apply(&mut self, changes: &[ObjectChange<'_>]) -> Affected {
+        let written = changes.iter().map(|change| (change.old, change.new));
+        let made = self.gateway_api.apply(written);
+        let made = made.iter().map(|change| ObjectChange {
+            old: change.old.as_ref(),
+            new: change.new.as_ref(),
+        });
+        let all: Vec<ObjectChange<'_>> = changes.iter().copied().chain(made).collect();
+        self.apply_all(&all)
+    }
+
+    fn apply_all(&mut self, changes: &[ObjectChange<'_>]) -> Affected {
         let mut affected = Affected::default();
         let mut touched = false;
         let mut of_registry = RegistryChange::default();
@@ -151,9 +167,7 @@ impl SnapshotBuilder {
                 });
                 let secrets = Arc::make_mut(&mut self.indices.secrets);
                 secrets.replace(&key.namespace, &key.name, new);
-                affected
-                    .secrets
-                    .insert((key.namespace.clone(), key.name.clone()));
+                self.affect_secret(key, affected);
             }
             _ => return false,
         }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use ferromesh_config::kind::gateway::{Gateway, Server, ServerTlsMode};
-use ferromesh_types::{Hostname, Labels, ResourceKey, Str};
+use ferromesh_types::{Hostname, Labels, Namespace, ResourceKey, Str};
 
 use crate::declared::Declared;
 
@@ -86,11 +86,20 @@ impl GatewayIndex {
         self.all.values()
     }
 
-    /// The Gateways that select a proxy with these labels that serves these Services, oldest first.
-    pub fn selecting(&self, labels: &Labels, served: &BTreeSet<Hostname>) -> Vec<ResourceKey> {
+    /// The Gateways that select a proxy of this namespace and with these labels that serves these
+    /// Services, oldest first.
+    pub fn selecting(
+        &self,
+        namespace: &Namespace,
+        labels: &Labels,
+        served: &BTreeSet<Hostname>,
+    ) -> Vec<ResourceKey> {
         let selects = |gateway: &&Arc<Declared<Gateway>>| match self.services.get(&gateway.key) {
             Some(services) => !services.is_disjoint(served),
-            None => gateway.spec.selector.matches(labels),
+            None => {
+                let here = !gateway.spec.is_made || gateway.namespace() == namespace;
+                here && gateway.spec.selector.matches(labels)
+            }
         };
         let mut chosen: Vec<_> = self.all.values().filter(selects).collect();
         chosen.sort_by(|a, b| a.precedence(b));

@@ -75,7 +75,7 @@ pub(crate) struct Layer4<'a> {
 impl Layer4<'_> {
     /// Chains of the TLS routes, in order.
     pub(crate) fn tls_chains(&self, entry: &VirtualServiceEntry) -> Vec<Chain> {
-        let owner = owner(entry);
+        let owner = RouteOwner::of(entry);
         let mut chains = Vec::new();
         for route in &entry.declared.spec.tls {
             for condition in &route.r#match {
@@ -109,7 +109,7 @@ impl Layer4<'_> {
 
     /// Chains of the TCP routes, up to the first that is for all connections.
     pub(crate) fn tcp_chains(&self, entry: &VirtualServiceEntry) -> Vec<Chain> {
-        let owner = owner(entry);
+        let owner = RouteOwner::of(entry);
         let mut chains = Vec::new();
         for route in &entry.declared.spec.tcp {
             let filters = |this: &Self| this.forward(entry, &route.route);
@@ -160,7 +160,7 @@ impl Layer4<'_> {
         entry: &VirtualServiceEntry,
         destinations: &[RouteDestination],
     ) -> Vec<Filter> {
-        let owner = owner(entry);
+        let owner = RouteOwner::of(entry);
         let targets: Vec<(Target, u32)> = destinations
             .iter()
             .map(|route| (self.scope.target(owner, &route.destination), route.weight))
@@ -194,14 +194,6 @@ fn after_resolution(limits: &ConnectionLimits, target: &Target, proxy: Filter) -
     let cache = limits.resolves.clone();
     let resolution = cache.map(|cache| tcp_proxy::resolve_server_name(cache, target.port));
     resolution.into_iter().chain([proxy]).collect()
-}
-
-/// The object as owner of its routes.
-pub(crate) fn owner(entry: &VirtualServiceEntry) -> RouteOwner<'_> {
-    RouteOwner {
-        namespace: entry.declared.namespace(),
-        name: entry.declared.name(),
-    }
 }
 
 /// Address blocks as written, `10.0.0.0/8` or `10.0.0.1`; validation has refused anything else.

@@ -6,7 +6,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use ferromesh_config::kind::virtual_service::{
     Destination, HttpDirectResponse, HttpRedirect, HttpRoute, HttpRouteDestination, Percent,
-    RedirectPort,
+    RedirectPort, RegexRewrite, RouteSemantics,
 };
 use ferromesh_proto::envoy::config::core::v3::{
     DataSource, RuntimeFractionalPercent, data_source::Specifier,
@@ -15,7 +15,9 @@ use ferromesh_proto::envoy::config::route::v3::{
     DirectResponseAction, RedirectAction, RouteAction, WeightedCluster,
     redirect_action::{PathRewriteSpecifier, RedirectResponseCode, SchemeRewriteSpecifier},
     route::Action,
-    route_action::{ClusterSpecifier, HostRewriteSpecifier, RequestMirrorPolicy},
+    route_action::{
+        ClusterNotFoundResponseCode, ClusterSpecifier, HostRewriteSpecifier, RequestMirrorPolicy,
+    },
     weighted_cluster::{self, ClusterWeight},
 };
 use ferromesh_proto::envoy::r#type::matcher::v3::RegexMatchAndSubstitute;
@@ -90,6 +92,10 @@ fn forward(
         ..to_cluster(String::new(), timeout, retries)
     };
     action.cluster_specifier = Some(clusters(targets));
+    if owner.semantics == RouteSemantics::GatewayApi {
+        action.cluster_not_found_response_code =
+            ClusterNotFoundResponseCode::InternalServerError as i32;
+    }
     rewrite(&mut action, http, authority);
     action
 }
@@ -130,10 +136,7 @@ fn weighted(target: &Target, route: &HttpRouteDestination, weight: u32) -> Clust
 fn rewrite(action: &mut RouteAction, http: &HttpRoute, mut authority: Option<String>) {
     if let Some(rewrite) = &http.rewrite {
         if let Some(regex) = &rewrite.uri_regex_rewrite {
-            action.regex_rewrite = Some(RegexMatchAndSubstitute {
-                pattern: Some(regex_matcher(regex.r#match.as_str())),
-                substitution: regex.rewrite.to_string(),
-            });
+            action.regex_rewrite = Some(substitution(regex));
         } else {
             action.prefix_rewrite = rewrite.uri.to_string();
         }
@@ -142,6 +145,13 @@ fn rewrite(action: &mut RouteAction, http: &HttpRoute, mut authority: Option<Str
         }
     }
     action.host_rewrite_specifier = authority.map(HostRewriteSpecifier::HostRewriteLiteral);
+}
+
+fn substitution(regex: &RegexRewrite) -> RegexMatchAndSubstitute {
+    RegexMatchAndSubstitute {
+        pattern: Some(regex_matcher(regex.r#match.as_str())),
+        substitution: regex.rewrite.to_string(),
+    }
 }
 
 fn mirrors(
@@ -201,10 +211,20 @@ fn redirect_action(redirect: &HttpRedirect, port: u16) -> RedirectAction {
         response_code: response_code(redirect.redirect_code.unwrap_or(301)) as i32,
         scheme_rewrite_specifier: (!redirect.scheme.is_empty())
             .then(|| SchemeRewriteSpecifier::SchemeRedirect(redirect.scheme.to_string())),
-        path_rewrite_specifier: (!redirect.uri.is_empty())
-            .then(|| PathRewriteSpecifier::PathRedirect(redirect.uri.to_string())),
+        path_rewrite_specifier: redirect_path(redirect),
         ..Default::default()
     }
+}
+
+fn redirect_path(redirect: &HttpRedirect) -> Option<PathRewriteSpecifier> {
+    let Some(rewrite) = &redirect.path_rewrite else {
+        let whole = Some(&redirect.uri).filter(|uri| !uri.is_empty());
+        return whole.map(|uri| PathRewriteSpecifier::PathRedirect(uri.to_string()));
+    };
+    Some(match &rewrite.uri_regex_rewrite {
+        Some(regex) => PathRewriteSpecifier::RegexRewrite(substitution(regex)),
+        None => PathRewriteSpecifier::PrefixRewrite(rewrite.uri.to_string()),
+    })
 }
 
 fn response_code(code: u32) -> RedirectResponseCode {

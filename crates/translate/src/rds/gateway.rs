@@ -107,11 +107,7 @@ fn entry_routes(
         domain: &snapshot.settings().domain,
         destinations: &destinations,
     };
-    let owner = RouteOwner {
-        namespace: entry.declared.namespace(),
-        name: entry.declared.name(),
-    };
-    routes(owner, &entry.declared.spec, &scope)
+    routes(RouteOwner::of(entry), &entry.declared.spec, &scope)
 }
 
 /// Virtual hosts by host name.

@@ -10,6 +10,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use ferromesh_config::kind::virtual_service::RouteSemantics;
 use ferromesh_model::{EgressScope, GatewayRef, RouteView, Scope, Snapshot, VirtualServiceEntry};
 use ferromesh_proto::envoy::config::route::v3::{
     DirectResponseAction, RouteAction, route::Action, route_action::HashPolicy,
@@ -222,8 +223,12 @@ impl<'a> Maker<'a> {
         known.chain(unknown).collect()
     }
 
-    /// Hosts of the VirtualService that stand for no service with this port.
+    /// Hosts of the VirtualService that stand for no service with this port. Routes of the Gateway
+    /// API are attached to services alone.
     fn hosts_without_service<'b>(&self, entry: &'b VirtualServiceEntry) -> Vec<&'b Hostname> {
+        if entry.declared.spec.semantics == RouteSemantics::GatewayApi {
+            return Vec::new();
+        }
         let has_port = |host: &Hostname| {
             self.scope
                 .service(host)
@@ -264,11 +269,7 @@ impl<'a> Maker<'a> {
             domain: &self.snapshot.settings().domain,
             destinations: &self.destinations(),
         };
-        let owner = RouteOwner {
-            namespace: entry.declared.namespace(),
-            name: entry.declared.name(),
-        };
-        routes(owner, &entry.declared.spec, &scope)
+        routes(RouteOwner::of(entry), &entry.declared.spec, &scope)
     }
 
     fn destinations(&self) -> VisibleDestinations<'_> {

@@ -127,7 +127,7 @@ fn route(
     condition: Option<&HttpMatchRequest>,
     scope: &RouteScope<'_>,
 ) -> Option<EncodedRoute> {
-    let matcher = route_match(condition);
+    let matcher = route_match(condition, owner.semantics);
     let catch_all = is_catch_all(&matcher);
     let mut headers = HeaderChanges::of(http.headers.as_ref());
     if let [only] = http.route.as_slice() {

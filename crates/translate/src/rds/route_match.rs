@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use ferromesh_config::kind::virtual_service::HttpMatchRequest;
+use ferromesh_config::kind::virtual_service::{HttpMatchRequest, RouteSemantics};
 use ferromesh_config::value::StringMatch;
 use ferromesh_proto::envoy::config::route::v3::{
     HeaderMatcher, QueryParameterMatcher, RouteMatch, header_matcher::HeaderMatchSpecifier,
@@ -33,7 +33,10 @@ pub(crate) fn any_request() -> RouteMatch {
 }
 
 /// The condition as Envoy's; `None` is a rule without conditions.
-pub(crate) fn route_match(condition: Option<&HttpMatchRequest>) -> RouteMatch {
+pub(crate) fn route_match(
+    condition: Option<&HttpMatchRequest>,
+    semantics: RouteSemantics,
+) -> RouteMatch {
     let Some(condition) = condition else {
         return any_request();
     };
@@ -48,7 +51,7 @@ pub(crate) fn route_match(condition: Option<&HttpMatchRequest>) -> RouteMatch {
         ..claim(name, wanted)
     });
     RouteMatch {
-        path_specifier: Some(path(condition.uri.as_ref())),
+        path_specifier: Some(path(condition.uri.as_ref(), semantics)),
         case_sensitive: value::flag(!condition.ignore_uri_case),
         headers: matchers,
         query_parameters: condition.query_params.iter().map(query_parameter).collect(),
@@ -86,10 +89,13 @@ pub(crate) fn is_catch_all(condition: &RouteMatch) -> bool {
         && condition.dynamic_metadata.is_empty()
 }
 
-fn path(wanted: Option<&StringMatch>) -> PathSpecifier {
+fn path(wanted: Option<&StringMatch>, semantics: RouteSemantics) -> PathSpecifier {
     match wanted {
         None | Some(StringMatch::Present) => PathSpecifier::Prefix("/".to_owned()),
         Some(StringMatch::Exact(path)) => PathSpecifier::Path(path.to_string()),
+        Some(StringMatch::Prefix(prefix)) if semantics == RouteSemantics::GatewayApi => {
+            PathSpecifier::PathSeparatedPrefix(prefix.to_string())
+        }
         Some(StringMatch::Prefix(prefix)) => PathSpecifier::Prefix(prefix.to_string()),
         Some(StringMatch::Regex(expression)) => {
             PathSpecifier::SafeRegex(value::regex_matcher(expression.as_str()))
@@ -205,6 +211,9 @@ mod tests {
 
     #[test]
     fn only_a_rule_that_nothing_escapes_is_a_catch_all() {
+        fn route_match(condition: Option<&HttpMatchRequest>) -> RouteMatch {
+            super::route_match(condition, RouteSemantics::Istio)
+        }
         assert!(is_catch_all(&route_match(None)));
         assert!(is_catch_all(&route_match(Some(
             &HttpMatchRequest::default()

@@ -1,7 +1,7 @@
 //! What the routes of a VirtualService depend on besides the VirtualService itself.
 
-use ferromesh_config::kind::virtual_service::{Destination, HttpRetry};
-use ferromesh_model::GatewayRef;
+use ferromesh_config::kind::virtual_service::{Destination, HttpRetry, RouteSemantics};
+use ferromesh_model::{GatewayRef, VirtualServiceEntry};
 use ferromesh_proto::envoy::config::route::v3::route_action::HashPolicy;
 use ferromesh_types::{Hostname, Labels, Namespace, Selector, Str};
 
@@ -42,6 +42,19 @@ pub(crate) struct RouteOwner<'a> {
     pub(crate) namespace: &'a Namespace,
     /// Its name.
     pub(crate) name: &'a str,
+    /// Whose rules its routes follow.
+    pub(crate) semantics: RouteSemantics,
+}
+
+impl<'a> RouteOwner<'a> {
+    /// The owner of the routes of a VirtualService.
+    pub(crate) fn of(entry: &'a VirtualServiceEntry) -> Self {
+        Self {
+            namespace: entry.declared.namespace(),
+            name: entry.declared.name(),
+            semantics: entry.declared.spec.semantics,
+        }
+    }
 }
 
 /// A destination with everything filled in.
@@ -56,8 +69,11 @@ pub(crate) struct Target {
 }
 
 impl Target {
-    /// The name of its cluster.
+    /// The name of its cluster; of a destination that may not be used, one that no cluster has.
     pub(crate) fn cluster(&self) -> String {
+        if self.host.as_str().is_empty() {
+            return names::UNKNOWN_SERVICE.to_owned();
+        }
         names::outbound_cluster(self.port, &self.subset, &self.host)
     }
 }

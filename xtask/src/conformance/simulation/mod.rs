@@ -27,21 +27,13 @@ const GROUPS: &[(&str, Compare)] = &[
     ("sidecar", calls::compare),
 ];
 
-/// Part of the names of cases about a kind that this version does not read.
-const UNREAD: &str = "httproute";
-
 type Compare = fn(&Path, &Value) -> anyhow::Result<Vec<String>>;
 
 pub fn run(set: &Path) -> anyhow::Result<Vec<Case>> {
     let mut cases = Vec::new();
-    let mut without_kind = 0;
     for (group, compare) in GROUPS {
         for (name, folder) in case_folders(&set.join(group))? {
             let case = read_json(&folder.join("case.json"))?;
-            if name.contains(UNREAD) {
-                without_kind += 1;
-                continue;
-            }
             let differences =
                 compare(&folder, &case).with_context(|| format!("case {group}/{name}"))?;
             cases.push(Case {
@@ -50,7 +42,6 @@ pub fn run(set: &Path) -> anyhow::Result<Vec<Case>> {
             });
         }
     }
-    println!("simulation: {without_kind} cases not run: HTTPRoute has no effect in this version");
     Ok(cases)
 }
 

@@ -16,6 +16,10 @@ pub struct Gateway {
     pub servers: Vec<Server>,
     /// Labels of the gateway workloads.
     pub selector: Selector,
+    /// Whether it was made from a Gateway of the Gateway API, which nobody can write as YAML. It is
+    /// for workloads of its own namespace alone, unless it is bound to Services.
+    #[serde(skip)]
+    pub is_made: bool,
 }
 
 /// One open port for some hosts.

@@ -80,9 +80,6 @@ impl Body for BackendTlsPolicy {
         findings.field("validation", |findings| {
             validation(findings, &self.validation);
         });
-        if !self.options.is_empty() {
-            findings.warn_at("options", Code::NoEffect, "no option is known");
-        }
     }
 }
 

@@ -26,7 +26,7 @@ impl Body for Gateway {
         findings.max_items("addresses", self.addresses.len(), 16);
         findings.each("addresses", &self.addresses, gateway_address);
         self.tls_rules(findings);
-        self.effects(findings);
+        self.without_pods(findings);
     }
 }
 
@@ -52,8 +52,8 @@ impl Gateway {
         });
     }
 
-    /// What is accepted and does nothing.
-    fn effects(&self, findings: &mut Findings<'_>) {
+    /// Says who serves a Gateway that names no Service.
+    fn without_pods(&self, findings: &mut Findings<'_>) {
         let has_service = |address: &GatewayAddress| address.r#type == AddressType::Hostname;
         if !self.addresses.iter().any(has_service) {
             findings.warn_at(
@@ -63,17 +63,6 @@ impl Gateway {
                  namespace with the label gateway.networking.k8s.io/gateway-name, or by those of a \
                  Service that addresses names with type Hostname",
             );
-        }
-        let backend = self.tls.as_ref().is_some_and(|tls| tls.backend.is_some());
-        for (field, written) in [
-            ("infrastructure", self.infrastructure.is_some()),
-            ("allowedListeners", self.allowed_listeners.is_some()),
-            ("defaultScope", !self.default_scope.is_empty()),
-            ("tls.backend", backend),
-        ] {
-            if written {
-                findings.warn_at(field, Code::NoEffect, "has no effect yet in this version");
-            }
         }
     }
 }

@@ -5,7 +5,6 @@ use serde::Deserialize;
 
 use crate::check::Findings;
 use crate::parse::Body;
-use crate::problem::Code;
 
 /// A class of Gateways.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -53,12 +52,5 @@ impl Body for GatewayClass {
                 findings.required("name", !target.name.is_empty());
             },
         );
-        if self.parameters_ref.is_some() {
-            findings.warn_at(
-                "parametersRef",
-                Code::NoEffect,
-                "no pods are made for Gateways yet",
-            );
-        }
     }
 }

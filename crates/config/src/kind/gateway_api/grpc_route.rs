@@ -70,7 +70,6 @@ impl Body for GrpcRoute {
     fn check(&self, findings: &mut Findings<'_>) {
         reference_check::parents(findings, &self.parent_refs);
         reference_check::hostnames(findings, &self.hostnames);
-        http_route_check::default_gateways(findings);
         findings.max_items("rules", self.rules.len(), 16);
         findings.each("rules", &self.rules, rule);
     }

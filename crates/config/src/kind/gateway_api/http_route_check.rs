@@ -8,7 +8,6 @@ use super::{
 };
 use crate::check::{Findings, text};
 use crate::parse::Body;
-use crate::problem::Code;
 
 /// Methods of HTTP that can be matched.
 const METHODS: [&str; 9] = [
@@ -24,7 +23,6 @@ impl Body for HttpRoute {
     fn check(&self, findings: &mut Findings<'_>) {
         reference_check::parents(findings, &self.parent_refs);
         reference_check::hostnames(findings, &self.hostnames);
-        default_gateways(findings);
         findings.required("rules", !self.rules.is_empty());
         findings.max_items("rules", self.rules.len(), 16);
         findings.each("rules", &self.rules, rule);
@@ -35,17 +33,6 @@ impl Body for HttpRoute {
                 "Invalid value: the total number of matches across all rules must be less than 128",
             );
         }
-    }
-}
-
-/// Says that routes are attached by name only.
-pub(super) fn default_gateways(findings: &mut Findings<'_>) {
-    if findings.is_written("useDefaultGateways") {
-        findings.warn_at(
-            "useDefaultGateways",
-            Code::NoEffect,
-            "has no effect yet in this version; name the Gateways in parentRefs",
-        );
     }
 }
 

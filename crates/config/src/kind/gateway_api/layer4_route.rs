@@ -3,7 +3,7 @@
 use ferromesh_types::Str;
 use serde::Deserialize;
 
-use super::{BackendReference, ParentReference, http_route_check, reference_check};
+use super::{BackendReference, ParentReference, reference_check};
 use crate::check::Findings;
 use crate::parse::Body;
 
@@ -49,7 +49,6 @@ impl Body for TlsRoute {
     fn check(&self, findings: &mut Findings<'_>) {
         reference_check::parents(findings, &self.parent_refs);
         reference_check::hostnames(findings, &self.hostnames);
-        http_route_check::default_gateways(findings);
         rules(findings, &self.rules);
     }
 }
@@ -59,7 +58,6 @@ impl Body for TcpRoute {
 
     fn check(&self, findings: &mut Findings<'_>) {
         reference_check::parents(findings, &self.parent_refs);
-        http_route_check::default_gateways(findings);
         rules(findings, &self.rules);
     }
 }

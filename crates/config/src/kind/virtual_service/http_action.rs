@@ -45,6 +45,9 @@ pub struct HttpRedirect {
     pub scheme: Str,
     /// The status; absent is 301.
     pub redirect_code: Option<u32>,
+    /// Edits the path instead of replacing it. Only the Gateway API has this.
+    #[serde(skip)]
+    pub path_rewrite: Option<HttpRewrite>,
 }
 
 /// Where the port of a redirect comes from.

@@ -41,4 +41,17 @@ pub struct VirtualService {
     pub tcp: Vec<TcpRoute>,
     /// Namespaces that may see it (`.`, `*`, `~`, names); empty means the mesh's default.
     pub export_to: Vec<Str>,
+    /// Whose rules the routes follow. YAML cannot say it: written objects follow Istio's.
+    #[serde(skip)]
+    pub semantics: RouteSemantics,
+}
+
+/// Where the meaning of routes differs between the APIs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum RouteSemantics {
+    /// A prefix of a path is any text; without a cluster the answer is 503.
+    #[default]
+    Istio,
+    /// A prefix of a path is a number of whole elements; without a cluster the answer is 500.
+    GatewayApi,
 }

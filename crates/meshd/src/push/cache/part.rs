@@ -62,10 +62,7 @@ impl Part {
                 all_if(affected.inbound.contains(&view.namespace))
             }
             Self::GatewayListeners(_) | Self::GatewayRoutes(_) => all_if(affected.gateways),
-            Self::Secrets(namespace) => {
-                let mut homes = affected.secrets.iter().map(|(home, _)| home);
-                all_if(homes.any(|home| home == namespace))
-            }
+            Self::Secrets(namespace) => all_if(affected.secrets.contains(namespace)),
         }
     }
 

@@ -1,0 +1,48 @@
+//! Whether an object may refer to one of another namespace.
+
+use ferromesh_config::kind::gateway_api::GROUP;
+use ferromesh_types::{Namespace, Str};
+
+use crate::written::Written;
+
+/// Kinds of objects that are referred to, all of the core group.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Referred {
+    Service,
+    Secret,
+    ConfigMap,
+}
+
+impl Referred {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Service => "Service",
+            Self::Secret => "Secret",
+            Self::ConfigMap => "ConfigMap",
+        }
+    }
+}
+
+/// Whether an object of `kind` in `home` may refer to an object: one of its own namespace, or one
+/// that a ReferenceGrant of the other namespace opens to it.
+pub(crate) fn permits(
+    written: &Written,
+    (kind, home): (&str, &Namespace),
+    referred: Referred,
+    (namespace, name): (&Namespace, &Str),
+) -> bool {
+    if home == namespace {
+        return true;
+    }
+    written.grants().iter().any(|grant| {
+        let from_here = grant.spec.from.iter().any(|from| {
+            from.group == GROUP && from.kind == kind && from.namespace == home.as_str()
+        });
+        let to_there = grant.spec.to.iter().any(|to| {
+            to.group.is_empty()
+                && to.kind == referred.name()
+                && (to.name.is_empty() || to.name == *name)
+        });
+        grant.meta.namespace() == namespace && from_here && to_there
+    })
+}
