@@ -36,6 +36,9 @@ const BENCH_PROGRAMS: [(&str, &str); 6] = [
     ("taskset", "util-linux"),
 ];
 
+/// What `cargo xtask bench instructions` counts with.
+const COUNTERS: [(&str, &str); 1] = [("valgrind", "valgrind")];
+
 /// Servers that requests are smuggled to (`conformance smuggling`).
 const BACKENDS: [(&str, &str); 3] = [
     ("nginx", "nginx-light"),
@@ -63,6 +66,11 @@ pub fn sandbox() -> anyhow::Result<()> {
 /// Load drivers and peers of the proxy's benchmark. A peer that cannot be had is left out there.
 pub fn bench() -> anyhow::Result<()> {
     packages(&BENCH_PROGRAMS)
+}
+
+/// Makes sure that callgrind is there.
+pub fn callgrind() -> anyhow::Result<()> {
+    packages(&COUNTERS)
 }
 
 /// Makes sure that the servers behind a proxy under test are there.

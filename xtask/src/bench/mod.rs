@@ -21,12 +21,15 @@ enum What {
     ControlPlane(control_plane::Settings),
     /// What a request costs our proxy, beside a bare relay, Envoy, HAProxy and nginx.
     Proxy(proxy::Settings),
+    /// The instructions that a request costs our proxy, held against `bench/budgets.toml`.
+    Instructions(proxy::instructions::Settings),
 }
 
 pub fn run(settings: &Settings) -> anyhow::Result<()> {
     match &settings.what {
         What::ControlPlane(settings) => control_plane::run(settings),
         What::Proxy(settings) => proxy::run(settings),
+        What::Instructions(settings) => proxy::instructions::run(settings),
     }
 }
 

@@ -2,6 +2,8 @@
 
 mod admission;
 mod direct_response;
+#[cfg(test)]
+mod future_sizes;
 mod hang_up;
 mod http1_requests;
 mod http2;

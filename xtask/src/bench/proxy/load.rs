@@ -116,6 +116,29 @@ fn h2load(
     number_before(&said, " succeeded,").context("h2load said nothing of its requests")
 }
 
+/// Makes exactly `requests` requests of an HTTP case, whatever the time that takes.
+pub fn http_requests(case: &Case, port: u16, requests: u64) -> anyhow::Result<()> {
+    let mut command = pinned("h2load");
+    command.args(["-t", "1", "-n", &requests.to_string()]);
+    let path = match case.load {
+        Load::Wrk { path, .. } => {
+            command.args(["--h1", "-c", "16"]);
+            path
+        }
+        Load::Http2 { .. } => {
+            command.args(["-c", "4", "-m", "10"]);
+            "/bench.Echo/Unary"
+        }
+        _ => bail!("{} has no HTTP requests", case.name),
+    };
+    let said = shell::output(command.arg(format!("http://{}{path}", address(port))))?;
+    let succeeded = number_before(&said, " succeeded,");
+    if succeeded != Some(requests as f64) {
+        bail!("h2load: {succeeded:?} of {requests} requests succeeded");
+    }
+    Ok(())
+}
+
 /// The number in front of a text.
 fn number_before(said: &str, text: &str) -> Option<f64> {
     let (before, _) = said.split_once(text)?;

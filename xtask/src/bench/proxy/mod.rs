@@ -6,6 +6,7 @@
 
 mod case;
 mod envoy_config;
+pub mod instructions;
 mod load;
 mod peer;
 mod peer_config;

@@ -68,6 +68,11 @@ impl Serving {
         each.map(process::tree_cpu_time).sum()
     }
 
+    /// The process that requests come to first.
+    pub fn first_process(&self) -> Option<u32> {
+        self.processes.last().map(Running::id)
+    }
+
     /// Memory of its processes, in MiB.
     pub fn resident_mib(&self) -> f64 {
         let each = self.processes.iter().map(Running::id);
@@ -77,6 +82,16 @@ impl Serving {
 
 /// Starts `peer` for `case`.
 pub fn start(bench: &Bench, peer: Peer, program: &Path, case: &Case) -> anyhow::Result<Serving> {
+    start_command(bench, peer, &[&program.display().to_string()], case)
+}
+
+/// Starts `peer` for `case` by a command, to whose end its own words are added.
+pub fn start_command(
+    bench: &Bench,
+    peer: Peer,
+    command: &[&str],
+    case: &Case,
+) -> anyhow::Result<Serving> {
     let port = free_port()?;
     let mut serving = Serving {
         peer,
@@ -87,11 +102,11 @@ pub fn start(bench: &Bench, peer: Peer, program: &Path, case: &Case) -> anyhow::
         let server = free_port()?;
         let ends = [(server, PairEnd::Server), (port, PairEnd::Client(server))];
         for (port, end) in ends {
-            let process = start_one(bench, peer, program, case.shape, port, Some(end))?;
+            let process = start_one(bench, peer, command, case.shape, port, Some(end))?;
             serving.processes.push(process);
         }
     } else {
-        let process = start_one(bench, peer, program, case.shape, port, None)?;
+        let process = start_one(bench, peer, command, case.shape, port, None)?;
         serving.processes.push(process);
     }
     Ok(serving)
@@ -100,7 +115,7 @@ pub fn start(bench: &Bench, peer: Peer, program: &Path, case: &Case) -> anyhow::
 fn start_one(
     bench: &Bench,
     peer: Peer,
-    program: &Path,
+    command: &[&str],
     shape: Shape,
     port: u16,
     pair: Option<PairEnd>,
@@ -113,8 +128,9 @@ fn start_one(
     // Envoy goes by the ending.
     let (config, log) = (file("yaml"), file("log"));
     let words = arguments(bench, peer, shape, port, pair, &config)?;
-    let words: Vec<&str> = words.iter().map(String::as_str).collect();
-    let running = Running::start(PROXY_CORE, program, &words, &log)?;
+    let mut all = command.to_vec();
+    all.extend(words.iter().map(String::as_str));
+    let running = Running::start(PROXY_CORE, Path::new(all[0]), &all[1..], &log)?;
     wait_for(port)
         .with_context(|| format!("{} did not start; see {}", peer.name(), log.display()))?;
     Ok(running)

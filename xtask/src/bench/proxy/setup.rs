@@ -146,7 +146,7 @@ pub fn address(port: u16) -> String {
 
 /// Waits until something listens there.
 pub fn wait_for(port: u16) -> anyhow::Result<()> {
-    let end = Instant::now() + Duration::from_secs(20);
+    let end = Instant::now() + Duration::from_secs(60);
     while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
         if Instant::now() > end {
             bail!("nothing listens on port {port}");

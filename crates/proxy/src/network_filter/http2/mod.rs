@@ -87,7 +87,7 @@ pub(crate) struct Stream {
 }
 
 /// The task of [`StreamTasks`] that serves streams.
-async fn serve_streams(worker: Rc<Worker>, tasks: Rc<StreamTasks<Stream>>) {
+pub(super) async fn serve_streams(worker: Rc<Worker>, tasks: Rc<StreamTasks<Stream>>) {
     let seat = Rc::<Seat>::default();
     while let Some(next) = tasks.next(&seat).await {
         let Stream {
