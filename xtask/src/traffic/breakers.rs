@@ -15,7 +15,7 @@ pub fn requests(sandbox: &mut Sandbox) -> anyhow::Result<Verdict> {
     let limited = limited("well", "http: {http2MaxRequests: 3}");
     let target = arrange(sandbox, &(to("well") + &limited))?;
     let slow = slow(&target);
-    let (replies, counted) = count(sandbox, "well", "upstream_rq_pending_overflow", || {
+    let (replies, counted) = count(sandbox, "well", "upstream_rq_active_overflow", || {
         load::burst(&slow, AT_ONCE, AT_ONCE)
     })?;
     let (passed, overflowed) = (AT_ONCE - failed(&replies), turned_away(&replies));

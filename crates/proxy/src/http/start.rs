@@ -86,7 +86,7 @@ pub(super) fn admit(
     if let Some(slot) = limits.take(Resource::Requests) {
         return Ok((acquired, slot));
     }
-    cluster.stats.upstream_rq_pending_overflow().inc();
+    cluster.stats.upstream_rq_active_overflow().inc();
     if let Acquired::Http1(lent) = acquired {
         lent.release();
     }

@@ -35,6 +35,7 @@ stat_group! {
         histogram upstream_rq_time = "upstream_rq_time",
         counter upstream_rq_pending_total = "upstream_rq_pending_total",
         gauge upstream_rq_pending_active = "upstream_rq_pending_active",
+        counter upstream_rq_active_overflow = "upstream_rq_active_overflow",
         counter upstream_rq_pending_overflow = "upstream_rq_pending_overflow",
         counter upstream_rq_pending_failure_eject = "upstream_rq_pending_failure_eject",
         counter upstream_rq_cancelled = "upstream_rq_cancelled",

@@ -26,7 +26,7 @@ async fn a_request_above_the_limit_overflows_and_says_so() {
     let answer = second.answer().await;
     assert!(answer.head.starts_with("HTTP/1.1 503 "), "{}", answer.head);
     assert_eq!(field(&answer.head, "x-envoy-overloaded"), Some("true"));
-    assert_eq!(number(&fixture, "upstream_rq_pending_overflow"), 1);
+    assert_eq!(number(&fixture, "upstream_rq_active_overflow"), 1);
     drop(held);
 }
 
