@@ -87,8 +87,11 @@ fn convert(written: &Written) -> Vec<Object> {
     let mut tables = Tables::default();
     let mut routes = http::rules(written);
     routes.extend(grpc::rules(written));
-    routes.sort_by(|a, b| a.meta.age_order().cmp(&b.meta.age_order()));
-    for route in routes {
+    routes.sort_by(|a, b| {
+        let (a, b) = (a.attached.meta, b.attached.meta);
+        a.age_order().cmp(&b.age_order())
+    });
+    for route in &routes {
         tables.add_http(written, &listeners, route);
     }
     layer4::add(written, &listeners, &mut tables);

@@ -8,8 +8,8 @@ use ferromesh_config::kind::gateway_api::{
     RouteFilter,
 };
 use ferromesh_config::kind::virtual_service::{
-    CorsPolicy, HeaderOperations, Headers, HttpDirectResponse, HttpMatchRequest, HttpMirrorPolicy,
-    HttpRoute, HttpRouteDestination, Percent,
+    CorsPolicy, Destination, HeaderOperations, Headers, HttpDirectResponse, HttpMatchRequest,
+    HttpMirrorPolicy, HttpRoute, HttpRouteDestination, Percent,
 };
 use ferromesh_types::Str;
 
@@ -31,9 +31,29 @@ pub(crate) struct Rule<'a> {
 }
 
 impl Rule<'_> {
+    /// The routes of this name, one for each condition; without any, one for all requests.
+    pub(crate) fn routes(
+        self,
+        written: &Written,
+        source: Source<'_>,
+        name: &Str,
+        mut conditions: Vec<HttpMatchRequest>,
+    ) -> Vec<HttpRoute> {
+        if conditions.is_empty() {
+            conditions.push(HttpMatchRequest::default());
+        }
+        conditions
+            .into_iter()
+            .map(|condition| HttpRoute {
+                name: name.clone(),
+                ..self.route(written, source, condition)
+            })
+            .collect()
+    }
+
     /// The route for one condition. A filter that is not served makes all its requests fail: what
     /// it asks for must not be skipped.
-    pub(crate) fn route(
+    fn route(
         self,
         written: &Written,
         source: Source<'_>,
@@ -69,10 +89,7 @@ fn failure() -> HttpDirectResponse {
 }
 
 /// A destination with what happens on the way there.
-fn with_filters(
-    destination: ferromesh_config::kind::virtual_service::Destination,
-    backend: &BackendReference,
-) -> HttpRouteDestination {
+fn with_filters(destination: Destination, backend: &BackendReference) -> HttpRouteDestination {
     let mut made = HttpRouteDestination {
         destination,
         weight: backend.weight,
@@ -111,16 +128,17 @@ fn apply(
 
 /// Adds changes of headers. Gives back whether the filter is about headers.
 fn change_headers(headers: &mut Option<Headers>, filter: &RouteFilter) -> bool {
-    let made = match (filter.r#type, headers.get_or_insert_default()) {
-        (Some(FilterType::RequestHeaderModifier), headers) => &mut headers.request,
-        (Some(FilterType::ResponseHeaderModifier), headers) => &mut headers.response,
+    let is_request = match filter.r#type {
+        Some(FilterType::RequestHeaderModifier) => true,
+        Some(FilterType::ResponseHeaderModifier) => false,
         _ => return false,
     };
-    let modifier = filter
-        .request_header_modifier
-        .as_ref()
-        .or(filter.response_header_modifier.as_ref());
-    *made = modifier.map(operations);
+    let headers = headers.get_or_insert_default();
+    if is_request {
+        headers.request = filter.request_header_modifier.as_ref().map(operations);
+    } else {
+        headers.response = filter.response_header_modifier.as_ref().map(operations);
+    }
     true
 }
 

@@ -2,68 +2,45 @@
 
 use ferromesh_config::StringMatch;
 use ferromesh_config::kind::gateway_api::{
-    GrpcMethodMatch, GrpcRouteMatch, GrpcRule, ValueMatchType,
+    GrpcMethodMatch, GrpcRoute, GrpcRouteMatch, GrpcRule, ValueMatchType,
 };
 use ferromesh_config::kind::virtual_service::{HttpMatchRequest, HttpRoute};
 use ferromesh_types::Str;
 
-use crate::attach::Attached;
 use crate::backend::Source;
 use crate::filter::Rule;
-use crate::http::{header, name};
+use crate::http::header;
 use crate::listener::RouteKind;
-use crate::table::RouteRules;
-use crate::written::Written;
+use crate::route_rules::RouteRules;
+use crate::written::{Entry, Written};
 
 /// Any name of a service or method.
 const ANY_NAME: &str = "[^/]+";
 
 /// The rules of all GRPCRoutes.
-pub(crate) fn rules(written: &Written) -> Vec<RouteRules<'_>> {
-    let routes = written.grpc_routes().into_iter();
-    routes
-        .map(|route| {
-            let source = Source {
-                kind: RouteKind::Grpc,
-                namespace: route.meta.namespace(),
-            };
-            let each = route.spec.rules.iter().enumerate();
-            let rules = each.flat_map(|(index, rule)| {
-                let name = name(route.meta, &rule.name, index);
-                convert(written, source, &name, rule)
-            });
-            RouteRules {
-                meta: route.meta,
-                attached: Attached {
-                    kind: RouteKind::Grpc,
-                    meta: route.meta,
-                    parents: &route.spec.parent_refs,
-                    hostnames: &route.spec.hostnames,
-                },
-                rules: rules.collect(),
-            }
-        })
-        .collect()
+pub(crate) fn rules<'a>(written: &'a Written) -> Vec<RouteRules<'a>> {
+    let of_route = |route: Entry<'a, GrpcRoute>| {
+        let spec = route.spec;
+        RouteRules::of(
+            RouteKind::Grpc,
+            route.meta,
+            &spec.parent_refs,
+            &spec.hostnames,
+            spec.rules.iter().map(|rule| (&rule.name, rule)),
+            |source, name, rule| convert(written, source, name, rule),
+        )
+    };
+    written.grpc_routes().into_iter().map(of_route).collect()
 }
 
+/// A rule as one route per condition.
 fn convert(written: &Written, source: Source<'_>, name: &Str, rule: &GrpcRule) -> Vec<HttpRoute> {
-    let everything = [GrpcRouteMatch::default()];
-    let matches = if rule.matches.is_empty() {
-        &everything[..]
-    } else {
-        &rule.matches
-    };
+    let conditions = rule.matches.iter().map(condition).collect();
     let parts = Rule {
         filters: &rule.filters,
         backends: &rule.backend_refs,
     };
-    matches
-        .iter()
-        .map(|written_match| HttpRoute {
-            name: name.clone(),
-            ..parts.route(written, source, condition(written_match))
-        })
-        .collect()
+    parts.routes(written, source, name, conditions)
 }
 
 fn condition(written: &GrpcRouteMatch) -> HttpMatchRequest {

@@ -1,8 +1,8 @@
 //! Rules of HTTPRoutes.
 
 use ferromesh_config::kind::gateway_api::{
-    HttpPathMatch, HttpRetry, HttpRouteMatch, HttpRule, HttpTimeouts, PathMatchType, ValueMatch,
-    ValueMatchType,
+    HttpPathMatch, HttpRetry, HttpRoute as HttpRouteSpec, HttpRouteMatch, HttpRule, HttpTimeouts,
+    PathMatchType, ValueMatch, ValueMatchType,
 };
 use ferromesh_config::kind::virtual_service::{
     HttpMatchRequest, HttpRetry as MadeRetry, HttpRoute,
@@ -10,12 +10,11 @@ use ferromesh_config::kind::virtual_service::{
 use ferromesh_config::{Duration, StringMatch};
 use ferromesh_types::Str;
 
-use crate::attach::Attached;
 use crate::backend::Source;
 use crate::filter::Rule;
 use crate::listener::RouteKind;
-use crate::table::RouteRules;
-use crate::written::{Meta, Written};
+use crate::route_rules::RouteRules;
+use crate::written::{Entry, Written};
 
 /// Tries after the first where a route asks for retries and does not say how many.
 const DEFAULT_ATTEMPTS: u32 = 2;
@@ -25,68 +24,36 @@ const DEFAULT_ATTEMPTS: u32 = 2;
 const ALWAYS_RETRIED: &str = "connect-failure,refused-stream,unavailable,cancelled";
 
 /// The rules of all HTTPRoutes.
-pub(crate) fn rules(written: &Written) -> Vec<RouteRules<'_>> {
-    let routes = written.http_routes().into_iter();
-    routes
-        .map(|route| {
-            let source = Source {
-                kind: RouteKind::Http,
-                namespace: route.meta.namespace(),
-            };
-            let each = route.spec.rules.iter().enumerate();
-            let rules = each.flat_map(|(index, rule)| {
-                let name = name(route.meta, &rule.name, index);
-                convert(written, source, &name, rule)
-            });
-            RouteRules {
-                meta: route.meta,
-                attached: Attached {
-                    kind: RouteKind::Http,
-                    meta: route.meta,
-                    parents: &route.spec.parent_refs,
-                    hostnames: &route.spec.hostnames,
-                },
-                rules: rules.collect(),
-            }
-        })
-        .collect()
-}
-
-/// The name of a rule in logs.
-pub(crate) fn name(meta: Meta<'_>, rule: &Str, index: usize) -> Str {
-    let (namespace, route) = (meta.namespace(), meta.name());
-    if rule.is_empty() {
-        format!("{namespace}.{route}.{index}").into()
-    } else {
-        format!("{namespace}.{route}.{rule}").into()
-    }
+pub(crate) fn rules<'a>(written: &'a Written) -> Vec<RouteRules<'a>> {
+    let of_route = |route: Entry<'a, HttpRouteSpec>| {
+        let spec = route.spec;
+        RouteRules::of(
+            RouteKind::Http,
+            route.meta,
+            &spec.parent_refs,
+            &spec.hostnames,
+            spec.rules.iter().map(|rule| (&rule.name, rule)),
+            |source, name, rule| convert(written, source, name, rule),
+        )
+    };
+    written.http_routes().into_iter().map(of_route).collect()
 }
 
 /// A rule as one route per condition.
 fn convert(written: &Written, source: Source<'_>, name: &Str, rule: &HttpRule) -> Vec<HttpRoute> {
-    let everything = [HttpRouteMatch::default()];
-    let matches = if rule.matches.is_empty() {
-        &everything[..]
-    } else {
-        &rule.matches
-    };
+    let conditions = rule.matches.iter().map(condition).collect();
     let parts = Rule {
         filters: &rule.filters,
         backends: &rule.backend_refs,
     };
-    matches
-        .iter()
-        .map(|written_match| {
-            let condition = condition(written_match);
-            let mut route = parts.route(written, source, condition);
-            route.name = name.clone();
-            route.retries = rule.retry.as_ref().map(retries);
-            if let Some(limits) = &rule.timeouts {
-                limit(&mut route, limits);
-            }
-            route
-        })
-        .collect()
+    let mut routes = parts.routes(written, source, name, conditions);
+    for route in &mut routes {
+        route.retries = rule.retry.as_ref().map(retries);
+        if let Some(limits) = &rule.timeouts {
+            limit(route, limits);
+        }
+    }
+    routes
 }
 
 fn condition(written: &HttpRouteMatch) -> HttpMatchRequest {

@@ -25,11 +25,13 @@ mod listener_tls;
 mod precedence;
 mod rewrite;
 mod roots;
+mod route_rules;
 mod synthetic;
 mod table;
 mod written;
 
 pub use converter::{Change, Converter};
+pub use listener::SERVICES;
 pub use roots::{SCHEME as ROOTS_SCHEME, is_roots_secret, secret_name as roots_secret};
 
 /// The scheme of the names of Secrets that Gateways refer to: `kubernetes-gateway://ns/name`.

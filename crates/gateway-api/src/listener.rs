@@ -18,8 +18,9 @@ use crate::written::{Entry, Meta, Written};
 /// The label of pods that serve a Gateway.
 const GATEWAY_NAME: &str = "gateway.networking.k8s.io/gateway-name";
 
-/// The annotation that binds a Gateway to Services.
-const SERVICES: &str = "internal.istio.io/gateway-service";
+/// The annotation of a Gateway of Istio's that is bound to Services instead of labels; host names
+/// with commas between them.
+pub const SERVICES: &str = "internal.istio.io/gateway-service";
 
 /// The kinds of routes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -108,11 +109,7 @@ impl BoundListener<'_> {
 
     /// The hosts that it takes.
     pub(crate) fn hostname(&self) -> Hostname {
-        if self.listener.hostname.is_empty() {
-            Hostname::from("*")
-        } else {
-            Hostname::from(self.listener.hostname.as_str())
-        }
+        host_of(self.listener)
     }
 
     /// Whether TLS passes.
@@ -201,11 +198,7 @@ impl BoundListener<'_> {
     pub(crate) fn yields(&self, host: &Hostname) -> bool {
         let own = self.hostname();
         self.gateway.spec.listeners.iter().any(|other| {
-            let pattern = if other.hostname.is_empty() {
-                Hostname::from("*")
-            } else {
-                Hostname::from(other.hostname.as_str())
-            };
+            let pattern = host_of(other);
             other.port == self.listener.port
                 && other.protocol == self.listener.protocol
                 && pattern != own
@@ -213,6 +206,13 @@ impl BoundListener<'_> {
                 && host.is_covered_by(&pattern)
         })
     }
+}
+
+fn host_of(listener: &Listener) -> Hostname {
+    if listener.hostname.is_empty() {
+        return Hostname::from("*");
+    }
+    Hostname::from(listener.hostname.as_str())
 }
 
 fn selects(selector: &NamespaceSelector, labels: &Labels) -> bool {

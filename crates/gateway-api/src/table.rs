@@ -10,19 +10,12 @@ use ferromesh_config::{Kind, Object, Spec};
 use ferromesh_types::{Hostname, Namespace, Str};
 use time::OffsetDateTime;
 
-use crate::attach::{Attached, Parent};
+use crate::attach::Parent;
 use crate::listener::BoundListener;
 use crate::precedence::Rank;
+use crate::route_rules::RouteRules;
 use crate::synthetic::{Identity, object};
 use crate::written::{Meta, Written};
-
-/// The rules of one route, each with one condition.
-#[derive(Debug)]
-pub(crate) struct RouteRules<'a> {
-    pub(crate) meta: Meta<'a>,
-    pub(crate) attached: Attached<'a>,
-    pub(crate) rules: Vec<HttpRoute>,
-}
 
 /// Where rules hold.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -58,8 +51,9 @@ impl Tables {
         &mut self,
         written: &Written,
         listeners: &[BoundListener<'_>],
-        route: RouteRules<'_>,
+        route: &RouteRules<'_>,
     ) {
+        let meta = route.attached.meta;
         for parent in route.attached.to(written, listeners) {
             let rules: Vec<(Rank, HttpRoute)> = route
                 .rules
@@ -67,10 +61,8 @@ impl Tables {
                 .map(|rule| at_parent(rule.clone(), &parent))
                 .map(|rule| (Rank::of(&rule.r#match[0]), rule))
                 .collect();
-            for place in places(&parent, route.meta) {
-                self.table(place, route.meta)
-                    .http
-                    .extend(rules.iter().cloned());
+            for place in places(&parent, meta) {
+                self.table(place, meta).http.extend(rules.iter().cloned());
             }
         }
     }

@@ -85,9 +85,12 @@ fn is_open(snapshot: &Snapshot, namespace: &Namespace, name: &str) -> bool {
     if name.starts_with(ROOTS_SCHEME) {
         return true;
     }
+    let certificate = name.strip_suffix(ROOTS).unwrap_or(name);
     let named = |tls: &ServerTlsSettings| {
         let names = std::iter::once(&tls.credential_name).chain(&tls.credential_names);
-        names.into_iter().any(|known| *known == name)
+        names
+            .into_iter()
+            .any(|known| *known == name || *known == certificate)
     };
     let gateways = snapshot.gateways().iter();
     name.starts_with(SECRET_SCHEME)

@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use ferromesh_config::mesh::MeshConfig;
 use ferromesh_config::{Object, Spec};
-use ferromesh_gateway_api::Converter;
+use ferromesh_gateway_api::{Converter, SERVICES};
 use ferromesh_registry::{ObjectChange, Registry, RegistryChange};
 use ferromesh_types::ResourceKey;
 
@@ -19,7 +19,6 @@ use crate::Affected;
 use crate::declared::Declared;
 use crate::distinction::{Distinction, ServiceDistinction};
 use crate::index::destination_rule::RuleDefaults;
-use crate::index::gateway::SERVICES;
 use crate::snapshot::{Indices, MeshSettings, ScopeMemo, Snapshot};
 use mesh_config::registry_settings;
 

@@ -8,9 +8,6 @@ use ferromesh_types::{Hostname, Labels, Namespace, ResourceKey, Str};
 
 use crate::declared::Declared;
 
-/// The annotation of a Gateway that is bound to Services, which tools that write Gateways use.
-pub(crate) const SERVICES: &str = "internal.istio.io/gateway-service";
-
 /// All Gateway objects.
 #[derive(Clone, Debug, Default)]
 pub struct GatewayIndex {
@@ -52,7 +49,7 @@ pub struct MergedGateways {
 }
 
 impl GatewayIndex {
-    /// Takes in a Gateway. `services` is what its annotation [`SERVICES`] says, names with commas
+    /// Takes in a Gateway. `services` is what its annotation of Services says, names with commas
     /// between them.
     pub(crate) fn replace(
         &mut self,

@@ -98,6 +98,13 @@ fn validation(findings: &mut Findings<'_>, validation: &BackendTlsValidation) {
         _ => {}
     }
     findings.max_items("caCertificateRefs", refs.len(), 8);
+    if !refs.is_empty() {
+        findings.warn_at(
+            "caCertificateRefs",
+            Code::NoEffect,
+            "only gateways get roots from ConfigMaps; sidecars keep to automatic mutual TLS",
+        );
+    }
     findings.each("caCertificateRefs", refs, |findings, target| {
         reference_check::local(findings, target);
         if !target.group.is_empty() || target.kind != "ConfigMap" {
