@@ -2,6 +2,8 @@
 //! the message.
 
 mod gateway_api;
+mod servers;
+mod workloads;
 
 use ferromesh_config::{Code, parse_all, parse_documents};
 
@@ -452,7 +454,8 @@ fn document(kind: &str, spec: &str) -> String {
 #[test]
 fn each_broken_rule_names_its_field() {
     let mut wrong = Vec::new();
-    for (kind, spec, field, part) in ROWS.iter().chain(gateway_api::ROWS) {
+    let tables = [ROWS, gateway_api::ROWS, servers::ROWS, workloads::ROWS];
+    for (kind, spec, field, part) in tables.into_iter().flatten() {
         let found: Vec<_> = parse_all(&document(kind, spec), "x.yaml")
             .into_iter()
             .filter_map(Result::err)

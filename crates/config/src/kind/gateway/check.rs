@@ -37,6 +37,17 @@ impl Body for Gateway {
                     format!("Duplicate value: \"{}\"", server.name),
                 );
             }
+            let Some(port) = &server.port else { continue };
+            let mut before = self.servers[..index].iter().flat_map(|other| &other.port);
+            if !port.name.is_empty() && before.any(|other| other.name == port.name) {
+                findings.error_at(
+                    &format!("servers[{index}].port.name"),
+                    format!(
+                        "Duplicate value: \"{}\": port names in servers must be unique",
+                        port.name
+                    ),
+                );
+            }
         }
     }
 }

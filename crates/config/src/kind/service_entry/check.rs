@@ -141,6 +141,13 @@ impl ServiceEntry {
                 "Invalid value: DYNAMIC_DNS must be used with wildcard hosts",
             );
         }
+        if !self.endpoints.is_empty() {
+            findings.warn_at(
+                "endpoints",
+                Code::NoEffect,
+                "DYNAMIC_DNS resolves the host of each request: endpoints have no effect",
+            );
+        }
         if self.location == Location::MeshInternal {
             findings.error_at(
                 "location",
