@@ -1,4 +1,4 @@
-//! Fields and kinds that are accepted and do not do, or not everywhere, what they say.
+//! Fields and kinds that are accepted and do not do what they say.
 //!
 //! The table is the whole truth about it: who gives a field its effect removes its line. A path
 //! names a field; `[]` stands for every item of a list, `{}` for every value of a map.
@@ -9,81 +9,52 @@ use crate::check::Finding;
 use crate::kind::Kind;
 use crate::problem::{Code, Severity};
 
-/// Where a field has an effect.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Reach {
-    /// Nowhere yet.
-    Nowhere,
-    /// In a stock Envoy; our own proxy does not apply it yet.
-    StockEnvoy,
-}
-
-use Reach::{Nowhere, StockEnvoy};
-
-/// Kind, path and reach of each field that does not work everywhere; an empty path is the whole
-/// object.
-pub const WITHOUT_EFFECT: &[(Kind, &str, Reach)] = &[
-    (
-        Kind::DestinationRule,
-        "spec.trafficPolicy.tunnel",
-        StockEnvoy,
-    ),
-    (
-        Kind::DestinationRule,
-        "spec.subsets[].trafficPolicy.tunnel",
-        StockEnvoy,
-    ),
-    (Kind::Gateway, "spec.servers[].defaultEndpoint", Nowhere),
-    (Kind::HttpRoute, "spec.rules[].sessionPersistence", Nowhere),
-    (Kind::GrpcRoute, "spec.rules[].sessionPersistence", Nowhere),
-    (Kind::KubernetesGateway, "spec.infrastructure", Nowhere),
-    (Kind::KubernetesGateway, "spec.allowedListeners", Nowhere),
-    (Kind::KubernetesGateway, "spec.defaultScope", Nowhere),
-    (Kind::KubernetesGateway, "spec.tls.backend", Nowhere),
-    (Kind::GatewayClass, "spec.parametersRef", Nowhere),
-    (Kind::HttpRoute, "spec.useDefaultGateways", Nowhere),
-    (Kind::GrpcRoute, "spec.useDefaultGateways", Nowhere),
-    (Kind::TlsRoute, "spec.useDefaultGateways", Nowhere),
-    (Kind::TcpRoute, "spec.useDefaultGateways", Nowhere),
-    (Kind::BackendTlsPolicy, "spec.options", Nowhere),
-    (Kind::WorkloadGroup, "", Nowhere),
-    (Kind::EnvoyFilter, "", Nowhere),
-    (Kind::ProxyConfig, "", Nowhere),
-    (Kind::RequestAuthentication, "", Nowhere),
-    (Kind::AuthorizationPolicy, "", Nowhere),
-    (Kind::Telemetry, "", Nowhere),
-    (Kind::WasmPlugin, "", Nowhere),
-    (Kind::TrafficExtension, "", Nowhere),
+/// Kind and path of each field without effect; an empty path is the whole object.
+pub const WITHOUT_EFFECT: &[(Kind, &str)] = &[
+    (Kind::Gateway, "spec.servers[].defaultEndpoint"),
+    (Kind::HttpRoute, "spec.rules[].sessionPersistence"),
+    (Kind::GrpcRoute, "spec.rules[].sessionPersistence"),
+    (Kind::KubernetesGateway, "spec.infrastructure"),
+    (Kind::KubernetesGateway, "spec.allowedListeners"),
+    (Kind::KubernetesGateway, "spec.defaultScope"),
+    (Kind::KubernetesGateway, "spec.tls.backend"),
+    (Kind::GatewayClass, "spec.parametersRef"),
+    (Kind::HttpRoute, "spec.useDefaultGateways"),
+    (Kind::GrpcRoute, "spec.useDefaultGateways"),
+    (Kind::TlsRoute, "spec.useDefaultGateways"),
+    (Kind::TcpRoute, "spec.useDefaultGateways"),
+    (Kind::BackendTlsPolicy, "spec.options"),
+    (Kind::WorkloadGroup, ""),
+    (Kind::EnvoyFilter, ""),
+    (Kind::ProxyConfig, ""),
+    (Kind::RequestAuthentication, ""),
+    (Kind::AuthorizationPolicy, ""),
+    (Kind::Telemetry, ""),
+    (Kind::WasmPlugin, ""),
+    (Kind::TrafficExtension, ""),
 ];
 
-/// A warning for each field of the object that is written and does not work everywhere.
+/// A warning for each field of the object that is written and has no effect.
 pub(crate) fn without_effect(kind: Kind, object: &Value) -> Vec<Finding> {
     let mut found = Vec::new();
-    for (_, path, reach) in WITHOUT_EFFECT.iter().filter(|(row, ..)| *row == kind) {
+    for (_, path) in WITHOUT_EFFECT.iter().filter(|(row, _)| *row == kind) {
         if path.is_empty() {
-            found.push(finding(String::new(), kind.as_str(), *reach));
+            found.push(finding(String::new(), kind.as_str()));
             continue;
         }
         for field in written(object, path) {
             let name = field.rsplit('.').next().unwrap_or_default().to_owned();
-            found.push(finding(field, &name, *reach));
+            found.push(finding(field, &name));
         }
     }
     found
 }
 
-fn finding(field: String, subject: &str, reach: Reach) -> Finding {
-    let message = match reach {
-        Nowhere => format!("{subject} is accepted, but has no effect yet in this version"),
-        StockEnvoy => format!(
-            "{subject} is accepted, but has no effect yet in this version's own proxy, only in a \
-             stock Envoy"
-        ),
-    };
+fn finding(field: String, subject: &str) -> Finding {
     Finding {
         severity: Severity::Warning,
         field,
-        message,
+        message: format!("{subject} is accepted, but has no effect yet in this version"),
         code: Code::NoEffect,
     }
 }
@@ -134,12 +105,11 @@ mod tests {
 
     #[test]
     fn only_what_is_written_is_warned_of() {
-        let tunnel = json!({"trafficPolicy": {"tunnel": {}}});
-        let object = json!({"spec": {"host": "a", "subsets": [{}, tunnel]}});
-        let fields: Vec<_> = without_effect(Kind::DestinationRule, &object)
+        let object = json!({"spec": {"servers": [{}, {"defaultEndpoint": "127.0.0.1:1"}]}});
+        let fields: Vec<_> = without_effect(Kind::Gateway, &object)
             .into_iter()
             .map(|finding| finding.field)
             .collect();
-        assert_eq!(fields, ["spec.subsets[1].trafficPolicy.tunnel"]);
+        assert_eq!(fields, ["spec.servers[1].defaultEndpoint"]);
     }
 }

@@ -16,6 +16,7 @@ use ferromesh_proto::envoy::config::route::v3::RouteConfiguration;
 use ferromesh_proto::google::protobuf::Any;
 use ferromesh_proto::{any, json, type_url};
 use ferromesh_proxy::access_log::LogSinks;
+use ferromesh_proxy::cluster::NameCaches;
 use ferromesh_proxy::snapshot::Live;
 use ferromesh_proxy::stats::Stats;
 use ferromesh_proxy::xds::Compiler;
@@ -39,6 +40,7 @@ fn compiler() -> Compiler {
         stats: Stats::new(1),
         secrets,
         sinks: Arc::new(LogSinks::default()),
+        names: NameCaches::default(),
     }
 }
 

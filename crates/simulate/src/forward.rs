@@ -6,10 +6,11 @@ use std::time::Duration;
 use ferromesh_proxy::compiled::{Cluster, Discovery, TcpProxy, UpstreamTransport};
 use ferromesh_route::mirror::{MirrorCluster, shadow_authority};
 use ferromesh_route::request::PlainRequest;
+use ferromesh_route::virtual_host::without_port;
 use ferromesh_route::{ClusterChoice, Forward, Fraction, HeaderMutations, RetryPolicy};
 use ferromesh_types::Str;
 
-use crate::call::Call;
+use crate::call::{Call, Protocol};
 use crate::headers::{self, Headers};
 use crate::plane::Plane;
 use crate::walk::{End, Stage, Walk};
@@ -298,15 +299,12 @@ fn target(plane: &Plane, name: &Str, call: &Call) -> Target {
 
 fn endpoints(cluster: &Arc<Cluster>, call: &Call) -> Vec<TargetEndpoint> {
     match &cluster.discovery {
-        Discovery::OriginalDestination { .. } => {
-            let endpoint = cluster.original_destination(call.destination);
-            vec![TargetEndpoint {
-                priority: 0,
-                address: endpoint.address.to_string(),
-                weight: 1,
-                tls: tls_mode(&endpoint.transport),
-            }]
+        Discovery::OriginalDestination { port_override } => {
+            let mut address = call.destination;
+            address.set_port(port_override.unwrap_or(address.port()));
+            vec![chosen_by_client(cluster, address.to_string())]
         }
+        Discovery::ByName(_) => vec![chosen_by_client(cluster, name_of(cluster, call))],
         Discovery::StrictDns(dns) | Discovery::LogicalDns(dns) => dns
             .hosts
             .iter()
@@ -328,6 +326,30 @@ fn endpoints(cluster: &Arc<Cluster>, call: &Call) -> Vec<TargetEndpoint> {
                 tls: tls_mode(&endpoint.transport),
             })
             .collect(),
+    }
+}
+
+/// The name that the call is for, with a port.
+fn name_of(cluster: &Cluster, call: &Call) -> String {
+    match call.protocol {
+        Protocol::Http | Protocol::Http2 => {
+            let authority = call.request.authority.as_str();
+            if without_port(authority) == authority {
+                format!("{authority}:{}", cluster.default_port())
+            } else {
+                authority.to_owned()
+            }
+        }
+        Protocol::Tcp => format!("{}:{}", call.server_name, call.destination.port()),
+    }
+}
+
+fn chosen_by_client(cluster: &Cluster, address: String) -> TargetEndpoint {
+    TargetEndpoint {
+        priority: 0,
+        address,
+        weight: 1,
+        tls: tls_mode(&cluster.transports.fallback),
     }
 }
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use ferromesh_proto::envoy::config::endpoint::v3::ClusterLoadAssignment;
 use ferromesh_proxy::access_log::LogSinks;
+use ferromesh_proxy::cluster::NameCaches;
 use ferromesh_proxy::compiled::{Cluster, Config, Discovery, Listener, Listeners};
 use ferromesh_proxy::stats::Stats;
 use ferromesh_proxy::xds::{Compiler, Refusal, cds, eds, lds, rds};
@@ -69,6 +70,7 @@ impl Plane {
                 stats: Stats::new(1),
                 secrets: SecretStore::new(),
                 sinks: Arc::new(LogSinks::default()),
+                names: NameCaches::default(),
             },
             refused: Vec::new(),
             notices: Vec::new(),

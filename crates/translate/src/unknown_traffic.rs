@@ -2,9 +2,8 @@
 //! mesh. Listeners, routes and clusters all ask here, so that they never disagree.
 
 use ferromesh_config::kind::sidecar::OutboundTrafficMode;
-use ferromesh_model::{OutboundView, Scope, Snapshot};
+use ferromesh_model::{Scope, Snapshot};
 
-use crate::cds::resolves_names;
 use crate::names;
 
 /// What happens to it.
@@ -21,8 +20,8 @@ pub(crate) enum UnknownTraffic {
 }
 
 impl UnknownTraffic {
-    /// The rule for proxies with this view.
-    pub(crate) fn of(snapshot: &Snapshot, scope: &Scope, view: &OutboundView) -> Self {
+    /// The rule for proxies with this scope.
+    pub(crate) fn of(snapshot: &Snapshot, scope: &Scope) -> Self {
         let own = scope.sidecar.as_ref().and_then(|sidecar| {
             let policy = sidecar.spec.outbound_traffic_policy.as_ref()?;
             Some((sidecar, policy))
@@ -32,8 +31,7 @@ impl UnknownTraffic {
         });
         match mode {
             OutboundTrafficMode::RegistryOnly => Self::Refused,
-            OutboundTrafficMode::AllowAnyDynamicDns if resolves_names(view) => Self::Resolved,
-            OutboundTrafficMode::AllowAnyDynamicDns => Self::Passed,
+            OutboundTrafficMode::AllowAnyDynamicDns => Self::Resolved,
             OutboundTrafficMode::AllowAny => {
                 let handed = own.and_then(|(sidecar, policy)| {
                     let proxy = policy.egress_proxy.as_ref()?;

@@ -20,6 +20,7 @@ use std::time::Instant;
 use ferromesh_config::{Object, parse_documents};
 use ferromesh_model::{Dialect, Snapshot};
 use ferromesh_proxy::access_log::LogSinks;
+use ferromesh_proxy::cluster::NameCaches;
 use ferromesh_proxy::snapshot::Live;
 use ferromesh_proxy::stats::Stats;
 use ferromesh_proxy::xds::Compiler;
@@ -164,6 +165,7 @@ fn ours(state: &State) -> Vec<String> {
         stats: Stats::new(1),
         secrets,
         sinks: Arc::new(LogSinks::nowhere().expect("a thread")),
+        names: NameCaches::default(),
     });
     let mut refused = Vec::new();
     for (kind, list) in state.lists() {

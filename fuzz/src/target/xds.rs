@@ -7,6 +7,7 @@ use std::time::Instant;
 use ferromesh_proto::google::protobuf::Any;
 use ferromesh_proto::{json, type_url};
 use ferromesh_proxy::access_log::LogSinks;
+use ferromesh_proxy::cluster::NameCaches;
 use ferromesh_proxy::snapshot::{Live, Slot};
 use ferromesh_proxy::stats::Stats;
 use ferromesh_proxy::xds::Compiler;
@@ -60,6 +61,7 @@ fn live() -> Live {
         stats: Stats::new(1),
         secrets,
         sinks: Arc::clone(sinks),
+        names: NameCaches::default(),
     })
 }
 

@@ -6,7 +6,7 @@ pub struct ResponseFlags(u32);
 
 /// Bit, short name, long name; in the order in which Envoy writes them
 /// (it writes them as they are set, and the retry limit is looked at first).
-const NAMES: [(ResponseFlags, &str, &str); 25] = [
+const NAMES: [(ResponseFlags, &str, &str); 26] = [
     (ResponseFlags::DROP_OVERLOAD, "DO", "DropOverload"),
     (
         ResponseFlags::RETRY_LIMIT_EXCEEDED,
@@ -96,6 +96,11 @@ const NAMES: [(ResponseFlags, &str, &str); 25] = [
         "UpstreamProtocolError",
     ),
     (ResponseFlags::NO_CLUSTER, "NC", "NoClusterFound"),
+    (
+        ResponseFlags::DNS_RESOLUTION_FAILED,
+        "DF",
+        "DnsResolutionFailed",
+    ),
 ];
 
 impl ResponseFlags {
@@ -149,6 +154,9 @@ impl ResponseFlags {
     pub const NO_CLUSTER: Self = Self(1 << 23);
     /// DO: the control plane wanted the request dropped.
     pub const DROP_OVERLOAD: Self = Self(1 << 24);
+
+    /// DF: the name of the request has no address.
+    pub const DNS_RESOLUTION_FAILED: Self = Self(1 << 25);
 
     /// Adds `other`.
     pub fn insert(&mut self, other: Self) {

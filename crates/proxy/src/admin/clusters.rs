@@ -41,8 +41,8 @@ pub(super) async fn clusters(
 }
 
 fn endpoints(cluster: &Cluster) -> Vec<Arc<Endpoint>> {
-    if cluster.is_original_destination() {
-        return cluster.original_destinations.endpoints();
+    if cluster.follows_clients() {
+        return cluster.on_demand.endpoints();
     }
     cluster.endpoints.current().endpoints().cloned().collect()
 }

@@ -4,15 +4,15 @@
 //! keeps the endpoints that were there.
 
 use std::collections::{HashMap, HashSet};
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::{Arc, Weak};
-use std::time::Duration;
 
 use tokio::sync::Notify;
-use tracing::{debug, warn};
+use tracing::warn;
 
+use super::lookup::lookup;
 use super::{Address, Endpoint, EndpointSet, Health};
-use crate::compiled::{Cluster, Discovery, DnsFamily, DnsHost, DnsSettings};
+use crate::compiled::{Cluster, Discovery, DnsHost, DnsSettings};
 
 /// The clusters that are being resolved.
 #[derive(Debug)]
@@ -79,7 +79,7 @@ impl Resolver {
             self.answered.notify_one();
             // The system's resolver tells no lifetime, so `respect_ttl` has nothing to go by.
             let jitter = self.settings.jitter.mul_f64(fastrand::f64());
-            tokio::time::sleep(self.settings.wait(failures) + jitter).await;
+            tokio::time::sleep(self.settings.refresh.wait(failures) + jitter).await;
         }
     }
 
@@ -87,7 +87,9 @@ impl Resolver {
     async fn resolve_all(&self) -> Vec<(DnsHost, Option<Vec<SocketAddr>>)> {
         let mut out = Vec::with_capacity(self.settings.hosts.len());
         for host in &self.settings.hosts {
-            let mut found = resolve(host, self.settings.family).await;
+            let mut found = lookup(&host.host, host.port, self.settings.family)
+                .await
+                .ok();
             if self.logical
                 && let Some(addresses) = &mut found
             {
@@ -96,45 +98,6 @@ impl Resolver {
             out.push((host.clone(), found));
         }
         out
-    }
-}
-
-async fn resolve(host: &DnsHost, family: DnsFamily) -> Option<Vec<SocketAddr>> {
-    if let Ok(ip) = host.host.parse::<IpAddr>() {
-        return Some(vec![SocketAddr::new(ip, host.port)]);
-    }
-    match tokio::net::lookup_host((host.host.as_str(), host.port)).await {
-        Ok(addresses) => Some(of_family(addresses.collect(), family)),
-        Err(error) => {
-            debug!(host = %host.host, %error, "name lookup failed");
-            None
-        }
-    }
-}
-
-impl DnsSettings {
-    /// The wait before the next lookup, after so many that failed in a row.
-    fn wait(&self, failures: u32) -> Duration {
-        match self.failure_refresh {
-            Some((first, longest)) if failures > 0 => {
-                let factor = 2_u32.saturating_pow((failures - 1).min(16));
-                first.saturating_mul(factor).min(longest)
-            }
-            _ => self.refresh,
-        }
-    }
-}
-
-fn of_family(addresses: Vec<SocketAddr>, family: DnsFamily) -> Vec<SocketAddr> {
-    let (v4, v6): (Vec<_>, Vec<_>) = addresses.into_iter().partition(SocketAddr::is_ipv4);
-    match family {
-        DnsFamily::V4Only => v4,
-        DnsFamily::V6Only => v6,
-        DnsFamily::V4Preferred if !v4.is_empty() => v4,
-        DnsFamily::V4Preferred => v6,
-        DnsFamily::Auto if !v6.is_empty() => v6,
-        DnsFamily::Auto => v4,
-        DnsFamily::All => v4.into_iter().chain(v6).collect(),
     }
 }
 
@@ -194,48 +157,4 @@ fn publish(cluster: &Cluster, found: Vec<(DnsHost, Option<Vec<SocketAddr>>)>) {
     }
     let set = EndpointSet::new(endpoints, &weights, cluster.set_settings, "".into());
     cluster.replace_endpoints(set);
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn failures_are_followed_by_longer_and_longer_waits() {
-        let mut settings = DnsSettings {
-            hosts: Vec::new(),
-            refresh: Duration::from_hours(1),
-            failure_refresh: None,
-            jitter: Duration::ZERO,
-            respect_ttl: false,
-            family: DnsFamily::Auto,
-        };
-        assert_eq!(settings.wait(3), settings.refresh);
-        let seconds = Duration::from_secs;
-        settings.failure_refresh = Some((seconds(1), seconds(5)));
-        let waits = [0, 1, 2, 3, 4].map(|failures| settings.wait(failures));
-        let expected = [
-            settings.refresh,
-            seconds(1),
-            seconds(2),
-            seconds(4),
-            seconds(5),
-        ];
-        assert_eq!(waits, expected);
-    }
-
-    #[test]
-    fn the_wanted_family_is_kept() {
-        let v4: SocketAddr = "10.0.0.1:80".parse().expect("an address");
-        let v6: SocketAddr = "[::1]:80".parse().expect("an address");
-        for (family, expected) in [
-            (DnsFamily::V4Only, vec![v4]),
-            (DnsFamily::V6Only, vec![v6]),
-            (DnsFamily::V4Preferred, vec![v4]),
-            (DnsFamily::Auto, vec![v6]),
-            (DnsFamily::All, vec![v4, v6]),
-        ] {
-            assert_eq!(of_family(vec![v4, v6], family), expected);
-        }
-    }
 }

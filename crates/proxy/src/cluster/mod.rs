@@ -11,7 +11,9 @@ mod endpoint;
 mod health;
 pub mod health_check;
 pub mod lb;
-mod original_dst;
+mod lookup;
+mod name_cache;
+mod on_demand;
 pub mod outlier;
 mod set;
 pub mod subset;
@@ -24,6 +26,11 @@ pub use ferromesh_net::Address;
 pub use health::{EndpointHealth, HealthFlags};
 pub use health_check::HealthChecks;
 pub use lb::{LbPolicy, PickContext};
-pub use original_dst::OriginalDestinations;
+pub use lookup::Refresh;
+pub use name_cache::{
+    NameCache, NameCacheSettings, NameCaches, NamedAddress, NoAddress, OtherSettings,
+    UnwantedAddresses,
+};
+pub use on_demand::EndpointsOnDemand;
 pub use outlier::{Finding, OutlierDetection, OutlierSettings};
 pub use set::{EndpointSet, LocalityGroup, LocalityWeights, PriorityGroup, SetSettings};

@@ -15,8 +15,8 @@ use crate::cluster::health_check::{EndpointCheck, is_pending};
 use crate::cluster::lb::{PickContext, pick};
 use crate::cluster::subset::SubsetSettings;
 use crate::cluster::{
-    CircuitBreakers, Endpoint, EndpointCounters, EndpointSet, Finding, HealthChecks, LbPolicy,
-    OriginalDestinations, OutlierDetection, SetSettings,
+    CircuitBreakers, Endpoint, EndpointCounters, EndpointSet, EndpointsOnDemand, Finding,
+    HealthChecks, LbPolicy, NameCache, OutlierDetection, Refresh, SetSettings,
 };
 use crate::stats::ClusterStats;
 
@@ -72,15 +72,15 @@ pub struct Cluster {
     /// The share of requests to drop: numerator in the upper half, denominator in the lower; zero
     /// for none.
     pub(crate) drop_overload: AtomicU64,
-    /// The endpoints of an ORIGINAL_DST cluster.
-    pub original_destinations: OriginalDestinations,
+    /// The endpoints that clients asked for, where they choose.
+    pub on_demand: EndpointsOnDemand,
     /// Its numbers.
     pub stats: ClusterStats,
 }
 
 impl Cluster {
-    /// The endpoint for a request; `None` when there is none (flag `UH`). For ORIGINAL_DST clusters
-    /// use [`Self::original_destination`].
+    /// The endpoint for a request; `None` when there is none (flag `UH`). Where clients choose, use
+    /// [`Self::choice_of_client`].
     pub fn pick(&self, context: &mut PickContext<'_>) -> Option<Arc<Endpoint>> {
         let set = self.endpoints.current();
         let chosen = match &self.subsets {
@@ -90,17 +90,41 @@ impl Cluster {
         pick(chosen, self.lb, context).cloned()
     }
 
-    /// The endpoint of an ORIGINAL_DST cluster for a connection to `destination`.
-    pub fn original_destination(&self, destination: SocketAddr) -> Arc<Endpoint> {
-        let mut address = destination;
-        if let Discovery::OriginalDestination {
-            port_override: Some(port),
-        } = self.discovery
-        {
-            address.set_port(port);
+    /// The endpoint that a client asks for, by the address that it connected to or by the name in
+    /// its request or hello, where the cluster goes by that.
+    pub fn choice_of_client(&self, asked: &AskedFor<'_>) -> ClientChoice {
+        match &self.discovery {
+            Discovery::OriginalDestination { port_override } => {
+                let mut address = asked.destination;
+                if let Some(port) = port_override {
+                    address.set_port(*port);
+                }
+                let endpoint =
+                    self.on_demand
+                        .endpoint(Str::default(), address, &self.transports.fallback);
+                ClientChoice::Endpoint(endpoint)
+            }
+            Discovery::ByName(names) => {
+                let port = asked.port.unwrap_or_else(|| self.default_port());
+                match names.known(asked.host, port) {
+                    Some(found) => ClientChoice::Endpoint(self.on_demand.endpoint(
+                        found.name,
+                        found.address,
+                        &self.transports.fallback,
+                    )),
+                    None => ClientChoice::Unknown,
+                }
+            }
+            _ => ClientChoice::Balanced,
         }
-        self.original_destinations
-            .endpoint(address, &self.transports.fallback)
+    }
+
+    /// The port of names that come without one.
+    pub fn default_port(&self) -> u16 {
+        match self.transports.fallback.tls() {
+            Some(_) => 443,
+            None => 80,
+        }
     }
 
     /// Puts a new set of endpoints in force and notes that endpoints have come.
@@ -178,9 +202,9 @@ impl Cluster {
         Arc::new(counters)
     }
 
-    /// Whether the original destination is the endpoint.
-    pub fn is_original_destination(&self) -> bool {
-        matches!(self.discovery, Discovery::OriginalDestination { .. })
+    /// Whether clients choose the endpoint, so that there is no set of them.
+    pub fn follows_clients(&self) -> bool {
+        self.discovery.follows_clients()
     }
 
     /// Names of all secrets that its transports need.
@@ -196,8 +220,30 @@ impl Cluster {
     }
 }
 
+/// What a client asks for.
+#[derive(Clone, Copy, Debug)]
+pub struct AskedFor<'a> {
+    /// The address that it connected to.
+    pub destination: SocketAddr,
+    /// The host of its request, or the server name of its hello; empty without.
+    pub host: &'a str,
+    /// The port, where a filter says it.
+    pub port: Option<u16>,
+}
+
+/// The endpoint that a client asks for.
+#[derive(Clone, Debug)]
+pub enum ClientChoice {
+    /// It has no say: the cluster balances.
+    Balanced,
+    /// This one.
+    Endpoint(Arc<Endpoint>),
+    /// None that is known.
+    Unknown,
+}
+
 /// Where a cluster's endpoints come from.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub enum Discovery {
     /// An assignment from the control plane.
     Eds {
@@ -215,6 +261,15 @@ pub enum Discovery {
         /// Instead of the original port.
         port_override: Option<u16>,
     },
+    /// The addresses of the names that requests are for.
+    ByName(Arc<NameCache>),
+}
+
+impl Discovery {
+    /// Whether clients choose the endpoint.
+    pub fn follows_clients(&self) -> bool {
+        matches!(self, Self::OriginalDestination { .. } | Self::ByName(_))
+    }
 }
 
 /// How names are resolved.
@@ -222,10 +277,8 @@ pub enum Discovery {
 pub struct DnsSettings {
     /// The names.
     pub hosts: Vec<DnsHost>,
-    /// Between two lookups, unless the answer's lifetime is used.
-    pub refresh: Duration,
-    /// After failures: the first wait and the longest; `None` waits as always.
-    pub failure_refresh: Option<(Duration, Duration)>,
+    /// How often they are looked up.
+    pub refresh: Refresh,
     /// A random part of this is added to every wait.
     pub jitter: Duration,
     /// Whether the answer's lifetime is used instead.

@@ -7,6 +7,7 @@ use ferromesh_route::{ChainIndex, ConnectionView};
 use ferromesh_types::Str;
 
 use super::access_control::ConnectionRbac;
+use super::by_name::ServerNames;
 use super::connection_limit::ConnectionLimit;
 use super::http_manager::HttpManager;
 use super::tcp_proxy::TcpProxy;
@@ -58,6 +59,8 @@ pub struct FilterChain {
 pub enum NetworkFilter {
     /// Role-based access control.
     Rbac(Arc<ConnectionRbac>),
+    /// Looks up the server name.
+    ServerNames(Arc<ServerNames>),
     /// So many connections at a time.
     ConnectionLimit(Arc<ConnectionLimit>),
 }

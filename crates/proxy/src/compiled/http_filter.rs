@@ -10,6 +10,7 @@ use ferromesh_route::{Fraction, HeaderMatch, StringMatch};
 use ferromesh_types::Str;
 
 use super::access_control::{AccessRules, RbacFilter};
+use super::by_name::{NameFilter, NameRewrite};
 use crate::stats::{CorsStats, FaultStats};
 
 /// An HTTP filter that has an effect here.
@@ -27,6 +28,8 @@ pub enum HttpFilter {
     GrpcWeb,
     /// Role-based access control.
     Rbac(Arc<RbacFilter>),
+    /// Looks up the host of requests.
+    Name(Arc<NameFilter>),
 }
 
 /// What one level of the route table says about filters, by the name of the filter.
@@ -47,6 +50,8 @@ pub enum RouteFilter {
     Cors(Arc<CorsPolicy>),
     /// Rules instead of the filter's own.
     Rbac(Arc<AccessRules>),
+    /// Another name to look up.
+    Name(NameRewrite),
 }
 
 impl RouteFilters {

@@ -12,6 +12,7 @@
 //! same `Arc`.
 
 mod access_control;
+mod by_name;
 mod cluster;
 mod connection_limit;
 mod edge;
@@ -32,9 +33,10 @@ use ferromesh_route::RouteTable;
 use ferromesh_types::{Generation, Str};
 
 pub use access_control::{AccessRules, ConnectionRbac, RbacFilter};
+pub use by_name::{NameFilter, NameRewrite, ServerNames};
 pub use cluster::{
-    Cluster, ConnectionLimits, Discovery, DnsFamily, DnsHost, DnsSettings, Http1Upstream,
-    TcpKeepalive, UpstreamHttp,
+    AskedFor, ClientChoice, Cluster, ConnectionLimits, Discovery, DnsFamily, DnsHost, DnsSettings,
+    Http1Upstream, TcpKeepalive, UpstreamHttp,
 };
 pub use connection_limit::{ConnectionLimit, ConnectionSlot};
 pub use edge::{InternalAddresses, RequestIds, StripPort, TraceSampling};
@@ -53,7 +55,7 @@ pub use listener::{
 };
 pub use local_replies::{LocalReplies, ReplyFormat, ReplyMapper};
 pub use overload::{Monitor, OverloadAction, OverloadSettings, Trigger};
-pub use tcp_proxy::{ConnectBackoff, TcpProxy};
+pub use tcp_proxy::{ConnectBackoff, TcpProxy, Tunneling};
 pub use transport::{
     DownstreamTransport, TransportMatch, Transports, UpstreamTls, UpstreamTransport,
 };

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use ferromesh_route::{ClusterChoice, EndpointMatch};
+use ferromesh_route::{ClusterChoice, EndpointMatch, HeaderMutations, Template};
 use ferromesh_types::Str;
 
 use crate::access_log::AccessLog;
@@ -29,6 +29,8 @@ pub struct TcpProxy {
     pub max_connect_attempts: u32,
     /// Pause between tries; `None` tries again at once.
     pub backoff: Option<ConnectBackoff>,
+    /// The request that carries the bytes; `None` sends them as they are.
+    pub tunnel: Option<Tunneling>,
     /// Whether the client's address is hashed for consistent-hash clusters.
     pub hash_source_ip: bool,
     /// Written when the connection ends.
@@ -43,6 +45,17 @@ impl TcpProxy {
         let limit = self.max_duration?;
         Some(limit.mul_f64(1.0 + random.f64() * self.max_duration_jitter / 100.0))
     }
+}
+
+/// A request that carries the bytes of a connection through an HTTP proxy.
+#[derive(Clone, Debug)]
+pub struct Tunneling {
+    /// Its authority: where the proxy is to connect to.
+    pub hostname: Template,
+    /// The path of a POST; `None` makes it a CONNECT.
+    pub post: Option<Str>,
+    /// Fields of its head.
+    pub headers: HeaderMutations,
 }
 
 /// Growing pauses between tries to connect.

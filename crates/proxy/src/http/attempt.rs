@@ -58,6 +58,13 @@ impl Failure {
     }
 }
 
+/// A request that could not be begun.
+impl From<ResetReason> for Failure {
+    fn from(reason: ResetReason) -> Self {
+        Self::reset(reason, false)
+    }
+}
+
 /// What decides about heads that come back.
 pub(super) struct HeadRules {
     tunnel: bool,
@@ -192,8 +199,8 @@ impl Exchange<'_> {
             });
         }
         let framing = ends.body.framing;
-        let outcome = &mut self.outcome;
-        let mut upstream = start::send_head(&self.head, framing, cluster, acquired, outcome)?;
+        start::note(&acquired, &mut self.outcome);
+        let mut upstream = start::send_head(&self.head, framing, cluster, acquired)?;
         let mut upload = Upload::default();
         let result = self.wait_for_head(&mut upstream, &mut upload, ends).await;
         match result {

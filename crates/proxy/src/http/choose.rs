@@ -10,9 +10,9 @@ use super::exchange::Exchange;
 use super::local_reply::LocalReply;
 use super::mutate;
 use super::retry::Retries;
-use super::view::{RequestLookup, View};
+use super::view::RequestLookup;
 use crate::cluster::{Endpoint, PickContext};
-use crate::compiled::Cluster;
+use crate::compiled::{ClientChoice, Cluster};
 use crate::upstream::{hash_address, hash_text};
 
 impl Exchange<'_> {
@@ -49,10 +49,7 @@ impl Exchange<'_> {
         &mut self,
         forward: &Forward,
     ) -> Result<(Arc<Cluster>, Option<String>), LocalReply> {
-        let view = View {
-            head: &self.head,
-            connection: self.connection,
-        };
+        let view = self.view();
         let chosen = forward.cluster.choose(&view, self.draw);
         let Some(cluster) = self.config.cluster(&chosen.name).cloned() else {
             self.manager.stats.no_cluster().inc();
@@ -88,8 +85,11 @@ impl Exchange<'_> {
         hash: Option<u64>,
         retries: &Retries,
     ) -> Option<Arc<Endpoint>> {
-        if cluster.is_original_destination() {
-            return Some(cluster.original_destination(self.connection.destination));
+        let asked = self.connection.asks_for(self.head.authority());
+        match cluster.choice_of_client(&asked) {
+            ClientChoice::Endpoint(endpoint) => return Some(endpoint),
+            ClientChoice::Unknown => return None,
+            ClientChoice::Balanced => {}
         }
         let (previous, host_selection_attempts) = retries.avoid();
         let previous_priorities = retries.avoided_priorities();

@@ -11,6 +11,7 @@ use ferromesh_route::{EndpointMatch, Route, VirtualHost};
 use ferromesh_types::Str;
 
 use super::filter::Memory;
+use super::view::View;
 use crate::access_log::ResponseFlags;
 use crate::cluster::Endpoint;
 use crate::compiled::{Cluster, Config, HttpManager};
@@ -83,6 +84,14 @@ impl Exchange<'_> {
     /// When the exchange began, by the wall clock; read only for who asks.
     pub(super) fn wall(&self) -> SystemTime {
         SystemTime::now() - self.started.elapsed()
+    }
+
+    /// The request as routes see it.
+    pub(super) fn view(&self) -> View<'_> {
+        View {
+            head: &self.head,
+            connection: self.connection,
+        }
     }
 
     /// Remembers why the exchange went as it did.

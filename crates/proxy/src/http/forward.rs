@@ -19,7 +19,7 @@ use super::retry::{Retries, Verdict, is_idempotent};
 use super::upload::RequestBody;
 use crate::access_log::ResponseFlags;
 use crate::cluster::{Endpoint, Finding, Resource, Thresholds};
-use crate::compiled::{Cluster, UpstreamHttp};
+use crate::compiled::{Cluster, Discovery, UpstreamHttp};
 use crate::upstream::ResetReason;
 
 /// Bytes of a body that are kept only because an endpoint may refuse the stream: one window of a
@@ -111,12 +111,18 @@ impl Exchange<'_> {
             hash,
             retries,
         };
-        self.mirror(forward, ends.body);
-        let end = if hedges {
-            // Off the common path: its future is boxed to keep the exchange's small.
-            Box::pin(self.try_side_by_side(&mut target, &mut ends)).await
+        let end = if let Discovery::ByName(names) = &cluster.discovery
+            // Off the common path: the futures are boxed to keep the exchange's small.
+            && let Err(end) = Box::pin(self.await_address(names, &cluster, &mut ends)).await
+        {
+            end
         } else {
-            self.try_endpoints(&mut target, &mut ends).await
+            self.mirror(forward, ends.body);
+            if hedges {
+                Box::pin(self.try_side_by_side(&mut target, &mut ends)).await
+            } else {
+                self.try_endpoints(&mut target, &mut ends).await
+            }
         };
         cluster.stats.upstream_rq_active().dec();
         downstream.keep_timer(deadlines.into_timer());
@@ -127,7 +133,8 @@ impl Exchange<'_> {
         let cluster = Arc::clone(&target.cluster);
         loop {
             let Some(endpoint) = self.pick(&cluster, target.hash, &target.retries) else {
-                return self.no_endpoint(&cluster, ends).await;
+                let reply = LocalReply::no_healthy_upstream();
+                return self.no_endpoint(reply, &cluster, ends).await;
             };
             self.begin_try(target, &endpoint, ends);
             let active = endpoint.counters.request_started();
@@ -161,10 +168,15 @@ impl Exchange<'_> {
     }
 
     /// There is no endpoint to try; that counts as a try.
-    pub(super) async fn no_endpoint(&mut self, cluster: &Cluster, ends: &mut Ends<'_, '_>) -> End {
+    pub(super) async fn no_endpoint(
+        &mut self,
+        reply: LocalReply,
+        cluster: &Cluster,
+        ends: &mut Ends<'_, '_>,
+    ) -> End {
         cluster.stats.upstream_cx_none_healthy().inc();
+        cluster.stats.completed(reply.status);
         self.outcome.attempts += 1;
-        let reply = LocalReply::no_healthy_upstream();
         self.reply(reply, ends.body, ends.downstream).await
     }
 

@@ -16,6 +16,7 @@ use super::attempt::{Answer, Ends, Failure, HeadRules};
 use super::deadline::Expired;
 use super::exchange::{End, Exchange};
 use super::forward::Target;
+use super::local_reply::LocalReply;
 use super::retry::{Retries, Verdict};
 use super::start;
 use super::upload::Upload;
@@ -88,7 +89,8 @@ impl Exchange<'_> {
                 Event::Begin => {
                     race.pause = None;
                     if !self.join(&mut race, target, ends) && race.tries.is_empty() {
-                        return self.no_endpoint(&target.cluster, ends).await;
+                        let reply = LocalReply::no_healthy_upstream();
+                        return self.no_endpoint(reply, &target.cluster, ends).await;
                     }
                 }
                 Event::Late => self.note_late(&mut race, target, ends),
@@ -217,9 +219,8 @@ impl Exchange<'_> {
                     let acquired = ready!(connecting.as_mut().poll(cx));
                     let (acquired, slot) = start::admit(acquired, cluster, limits)?;
                     let framing = ends.body.framing;
-                    let outcome = &mut self.outcome;
-                    let upstream =
-                        start::send_head(&self.head, framing, cluster, acquired, outcome)?;
+                    start::note(&acquired, &mut self.outcome);
+                    let upstream = start::send_head(&self.head, framing, cluster, acquired)?;
                     let waiting = (upstream, Upload::default(), slot);
                     each.stage = Stage::Waiting(Box::new(waiting));
                 }

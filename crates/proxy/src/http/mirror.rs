@@ -17,12 +17,12 @@ use ferromesh_route::mirror::shadow_authority;
 use ferromesh_route::{MirrorCluster, MirrorPolicy};
 
 use super::attempt::Failure;
-use super::exchange::{Exchange, Outcome};
+use super::exchange::Exchange;
 use super::start;
 use super::upload::RequestBody;
 use super::upstream::Upstream;
 use crate::cluster::{Endpoint, Finding, PickContext, Thresholds};
-use crate::compiled::Cluster;
+use crate::compiled::{ClientChoice, Cluster};
 use crate::upstream::{ConnectOptions, Speak, Wanted, acquire};
 use crate::worker::Worker;
 
@@ -135,8 +135,9 @@ impl Exchange<'_> {
     }
 
     fn mirror_endpoint(&self, cluster: &Arc<Cluster>) -> Option<Arc<Endpoint>> {
-        if cluster.is_original_destination() {
-            return Some(cluster.original_destination(self.connection.destination));
+        let asked = self.connection.asks_for(self.head.authority());
+        if let ClientChoice::Endpoint(endpoint) = cluster.choice_of_client(&asked) {
+            return Some(endpoint);
         }
         let picked = self
             .worker
@@ -240,9 +241,7 @@ impl Copy {
             };
             head.headers.set("x-forwarded-for", value);
         }
-        let mut unused = Outcome::default();
-        let mut upstream =
-            start::send_head(&head, self.framing, &self.cluster, acquired, &mut unused)?;
+        let mut upstream = start::send_head(&head, self.framing, &self.cluster, acquired)?;
         let mut sending = Sending {
             left: body,
             trailers,

@@ -20,6 +20,7 @@
 
 mod answer;
 mod attempt;
+mod by_name;
 mod choose;
 mod client_cert;
 mod deadline;
@@ -35,7 +36,7 @@ mod keepalive;
 mod local_reply;
 mod log;
 mod mirror;
-mod mutate;
+pub(crate) mod mutate;
 mod path;
 mod prepare;
 mod reply_head;
@@ -53,4 +54,6 @@ pub(crate) use downstream::{Downstream, Http1Side};
 pub(crate) use keepalive::Keepalive;
 pub(crate) use local_reply::{LocalReply, grpc_status, refuse_head};
 pub(crate) use reply_head::Audience;
+pub(crate) use start::{send_head, speak, take_place};
 pub(crate) use stream::run;
+pub(crate) use upstream::Upstream;

@@ -6,7 +6,7 @@ use ferromesh_route::{AppendAction, HeaderMutation, HeaderMutations};
 use crate::access_log::{LogRecord, render};
 
 /// Edits the request. `record` fills templates in.
-pub(super) fn request(edits: &HeaderMutations, head: &mut RequestHead, record: &LogRecord<'_>) {
+pub(crate) fn request(edits: &HeaderMutations, head: &mut RequestHead, record: &LogRecord<'_>) {
     for name in &edits.request_remove {
         head.headers.remove(name);
     }

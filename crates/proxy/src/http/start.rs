@@ -28,14 +28,11 @@ pub(super) fn wanted<'l>(
         Version::Http10 => Version::Http10,
         Version::Http11 | Version::Http2 => Version::Http11,
     };
-    let (speak, version) = match &cluster.http {
-        UpstreamHttp::Http1(_) => (Speak::Http1, as_http1),
-        UpstreamHttp::Http2(settings) => (Speak::Http2(*settings), Version::Http2),
-        UpstreamHttp::Downstream(_, settings) if head.version == Version::Http2 => {
-            (Speak::Http2(*settings), Version::Http2)
-        }
-        UpstreamHttp::Downstream(..) => (Speak::Http1, as_http1),
-        UpstreamHttp::Alpn(_, settings) => (Speak::Alpn(*settings), Version::Http11),
+    let speak = speak(cluster, head.version);
+    let version = match speak {
+        Speak::Http1 => as_http1,
+        Speak::Http2(_) => Version::Http2,
+        Speak::Alpn(_) => Version::Http11,
     };
     let mut options = ConnectOptions::default();
     let mut variant = 0;
@@ -64,6 +61,19 @@ pub(super) fn wanted<'l>(
     }
 }
 
+/// What a cluster is spoken to for a request of this version.
+pub(crate) fn speak(cluster: &Cluster, request: Version) -> Speak {
+    match &cluster.http {
+        UpstreamHttp::Http1(_) => Speak::Http1,
+        UpstreamHttp::Http2(settings) => Speak::Http2(*settings),
+        UpstreamHttp::Downstream(_, settings) if request == Version::Http2 => {
+            Speak::Http2(*settings)
+        }
+        UpstreamHttp::Downstream(..) => Speak::Http1,
+        UpstreamHttp::Alpn(_, settings) => Speak::Alpn(*settings),
+    }
+}
+
 /// Asks for a connection of bytes without messages: a new one, since none of this variant is ever
 /// given back.
 pub(super) fn want_bytes(wanted: &mut Wanted<'_>) {
@@ -83,6 +93,15 @@ pub(super) fn admit(
         begun: false,
         dead_connection: false,
     })?;
+    Ok(take_place(acquired, cluster, limits)?)
+}
+
+/// Takes a place among the requests in flight for an exchange on this connection.
+pub(crate) fn take_place(
+    acquired: Acquired,
+    cluster: &Cluster,
+    limits: &Arc<Thresholds>,
+) -> Result<(Acquired, LimitGuard), ResetReason> {
     if let Some(slot) = limits.take(Resource::Requests) {
         return Ok((acquired, slot));
     }
@@ -90,34 +109,35 @@ pub(super) fn admit(
     if let Acquired::Http1(lent) = acquired {
         lent.release();
     }
-    Err(Failure::reset(ResetReason::Overflow, false))
+    Err(ResetReason::Overflow)
 }
 
-/// Sends the head; notes where it went.
-pub(super) fn send_head(
+/// Notes where a request goes.
+pub(super) fn note(acquired: &Acquired, outcome: &mut Outcome) {
+    outcome.upstream_local = acquired.local();
+    outcome.upstream_peer_uri = acquired.peer_uri().cloned();
+}
+
+/// Sends the head.
+pub(crate) fn send_head(
     head: &RequestHead,
     framing: Framing,
     cluster: &Cluster,
     acquired: Acquired,
-    outcome: &mut Outcome,
-) -> Result<Upstream, Failure> {
+) -> Result<Upstream, ResetReason> {
     match acquired {
         Acquired::Http1(mut lent) => {
-            outcome.upstream_local = lent.local;
-            outcome.upstream_peer_uri.clone_from(&lent.peer_uri);
             lent.connection.send_request(head, framing);
             let trailers = http1_options(cluster).is_some_and(|http1| http1.enable_trailers);
             Ok(Upstream::http1(lent, trailers))
         }
         Acquired::Http2(reservation) => {
-            outcome.upstream_local = reservation.local();
-            outcome.upstream_peer_uri = reservation.peer_uri().cloned();
             let tunnel = head.method == Method::CONNECT || head.protocol().is_some();
             let end = framing.is_empty() && !tunnel;
             match reservation.send(head, end) {
                 Ok(Some(stream)) => Ok(Upstream::Http2(Box::new(stream))),
-                Ok(None) => Err(Failure::reset(ResetReason::LocalReset, false)),
-                Err(error) => Err(Failure::reset(http2_reason(&error), false)),
+                Ok(None) => Err(ResetReason::LocalReset),
+                Err(error) => Err(http2_reason(&error)),
             }
         }
     }

@@ -18,7 +18,6 @@ use super::filter::{self, Verdict};
 use super::local_reply::{LocalReply, is_grpc, refuse_body};
 use super::prepare;
 use super::upload::RequestBody;
-use super::view::View;
 use crate::access_log::ResponseFlags;
 use crate::compiled::{HttpManager, OverloadAction};
 use crate::listener::Connection;
@@ -118,10 +117,7 @@ impl Exchange<'_> {
             Action::Forward(forward) => self.forward(forward, matched, body, downstream).await,
             Action::Redirect(to) => {
                 self.manager.stats.rq_redirect().inc();
-                let view = View {
-                    head: &self.head,
-                    connection: self.connection,
-                };
+                let view = self.view();
                 let reply = redirect(to.status, to.location(&view, matched));
                 self.reply(reply, body, downstream).await
             }
@@ -140,10 +136,7 @@ impl Exchange<'_> {
             self.manager.stats.no_route().inc();
             return Err(LocalReply::no_route());
         };
-        let view = View {
-            head: &self.head,
-            connection: self.connection,
-        };
+        let view = self.view();
         let (virtual_host, route, matched) = match table.find(&view, self.worker.random()) {
             Found::Route {
                 virtual_host,

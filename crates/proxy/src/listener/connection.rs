@@ -8,7 +8,7 @@ use ferromesh_tls::PeerCertificate;
 use ferromesh_types::Str;
 
 use crate::access_log::LogRecord;
-use crate::compiled::{FilterChain, Listener};
+use crate::compiled::{AskedFor, FilterChain, Listener};
 use crate::metadata::Metadata;
 use crate::worker::{Gate, Worker};
 
@@ -28,6 +28,8 @@ pub(crate) struct Connection {
     pub(crate) direct: SocketAddr,
     /// The server name of the TLS hello; empty without.
     pub(crate) server_name: Str,
+    /// The port that goes with the server name, where a filter says it.
+    pub(crate) named_port: Option<u16>,
     /// TLS, where it was terminated here.
     pub(crate) tls: Option<TlsPeer>,
     /// What filters noted about it.
@@ -69,8 +71,18 @@ impl Connection {
             peer,
             direct,
             server_name: Str::default(),
+            named_port: None,
             tls: None,
             metadata: Metadata::default(),
+        }
+    }
+
+    /// What the client asks for, where it chooses its endpoint: `host`, or the address.
+    pub(crate) fn asks_for<'a>(&self, host: &'a str) -> AskedFor<'a> {
+        AskedFor {
+            destination: self.destination,
+            host,
+            port: self.named_port,
         }
     }
 

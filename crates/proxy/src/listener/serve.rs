@@ -200,7 +200,7 @@ async fn take(
     connection.tls = tls;
     let mut connection = Rc::new(connection);
     let unshared = Rc::get_mut(&mut connection).expect("made just now");
-    let _slots = match network_filter::admit(unshared) {
+    let _slots = match network_filter::admit(unshared).await {
         Ok(slots) => slots,
         Err(refused) => return Box::pin(refused.see_off(&connection)).await,
     };

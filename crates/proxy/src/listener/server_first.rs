@@ -62,7 +62,7 @@ pub(super) async fn server_first(
     let mut connection =
         Connection::plain(worker, listener, connection, (peer, direct), destination);
     // Nothing is opened for who would be refused; the places are taken anew by who stays.
-    let Ok(_slots) = admit(&mut connection) else {
+    let Ok(_slots) = admit(&mut connection).await else {
         return inspection.run(listener, stream).await;
     };
     let mut opened = None;

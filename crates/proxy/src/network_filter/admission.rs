@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use super::rbac;
+use super::{rbac, server_names};
 use crate::access_log::{LogRecord, log_all};
 use crate::compiled::{ConnectionSlot, NetworkFilter, TerminalFilter};
 use crate::listener::Connection;
@@ -13,9 +13,9 @@ pub(crate) type Admitted = Vec<ConnectionSlot>;
 
 /// Why a connection is closed, and after how long.
 pub(crate) struct Refused {
-    delay: Duration,
+    pub(super) delay: Duration,
     /// Empty where access logs give no reason.
-    details: String,
+    pub(super) details: String,
 }
 
 impl Refused {
@@ -27,7 +27,7 @@ impl Refused {
 }
 
 /// Lets the filters of its chain look at a connection.
-pub(crate) fn admit(connection: &mut Connection) -> Result<Admitted, Refused> {
+pub(crate) async fn admit(connection: &mut Connection) -> Result<Admitted, Refused> {
     let mut slots = Vec::new();
     let chain = Arc::clone(&connection.chain);
     for filter in &chain.filters {
@@ -37,6 +37,9 @@ pub(crate) fn admit(connection: &mut Connection) -> Result<Admitted, Refused> {
                     delay: filter.delay,
                     details,
                 })?;
+            }
+            NetworkFilter::ServerNames(filter) => {
+                Box::pin(server_names::look_up(filter, connection)).await?;
             }
             NetworkFilter::ConnectionLimit(limit) => {
                 let slot = limit.take().ok_or_else(|| Refused {

@@ -11,7 +11,9 @@ mod http_manager;
 mod patience;
 mod rbac;
 mod refuse;
+mod server_names;
 mod tcp_proxy;
+mod tunnel;
 
 pub(crate) use admission::admit;
 pub(crate) use direct_response::direct_response;

@@ -1,18 +1,20 @@
 //! Bytes to a cluster and back.
 
 use std::io;
+use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 use ferromesh_net::{RelayCounters, RelayEnd, Side, relay};
 use ferromesh_route::EndpointMatch;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
+use super::tunnel::{self, Tunnel};
 use crate::access_log::{LogRecord, ResponseFlags, log_all};
 use crate::cluster::{Endpoint, Finding, PickContext, Resource};
-use crate::compiled::{Cluster, TcpProxy};
+use crate::compiled::{ClientChoice, Cluster, TcpProxy};
 use crate::listener::Connection;
 use crate::upstream::{ConnectOptions, Connected, connect};
 use crate::worker::{Transport, Worker};
@@ -31,12 +33,55 @@ const GREETING: usize = 1024;
 impl Opened {
     /// Waits until the endpoint says something; false when it is not there, or leaves before.
     pub(crate) async fn hear(&mut self) -> bool {
-        let Some(upstream) = &mut self.outcome.connected else {
+        let Some(joined) = &mut self.outcome.joined else {
             return false;
         };
         self.greeting.reserve(GREETING);
-        let heard = upstream.transport.read_buf(&mut self.greeting).await;
+        let heard = joined.read(&mut self.greeting).await;
         matches!(heard, Ok(count) if count > 0)
+    }
+}
+
+/// The way to an endpoint.
+enum Joined {
+    /// A connection of its own.
+    Connection(Box<Connected>),
+    /// A request on a connection.
+    Tunnel(Box<Tunnel>),
+}
+
+impl Joined {
+    fn local(&self) -> Option<SocketAddr> {
+        match self {
+            Self::Connection(connected) => connected.local,
+            Self::Tunnel(tunnel) => tunnel.local,
+        }
+    }
+
+    async fn read(&mut self, into: &mut BytesMut) -> io::Result<usize> {
+        match self {
+            Self::Connection(connected) => connected.transport.read_buf(into).await,
+            Self::Tunnel(tunnel) => tunnel.read_buf(into).await,
+        }
+    }
+
+    /// Copies in both directions to the end.
+    async fn relay(
+        &mut self,
+        downstream: &mut Transport,
+        early: Bytes,
+        idle: Option<Duration>,
+        counters: &RelayCounters,
+    ) -> RelayEnd {
+        match self {
+            Self::Connection(connected) => {
+                relay(downstream, &mut connected.transport, early, idle, counters).await
+            }
+            // Off the common path: its future is boxed to keep the other's small.
+            Self::Tunnel(tunnel) => {
+                Box::pin(relay(downstream, &mut **tunnel, early, idle, counters)).await
+            }
+        }
     }
 }
 
@@ -48,7 +93,7 @@ struct Outcome {
     failure: String,
     cluster: Option<Arc<Cluster>>,
     endpoint: Option<Arc<Endpoint>>,
-    connected: Option<Connected>,
+    joined: Option<Joined>,
     attempts: u32,
 }
 
@@ -72,18 +117,12 @@ pub(crate) async fn tcp_proxy(
         greeting,
     } = opened;
     if greet(&mut downstream, &greeting, &counters).await.is_err() {
-        outcome.connected = None;
+        outcome.joined = None;
         outcome.flags.insert(ResponseFlags::DOWNSTREAM_TERMINATION);
     }
-    if let Some(upstream) = &mut outcome.connected {
+    if let Some(joined) = &mut outcome.joined {
         let idle = settings.idle_timeout;
-        let copying = relay(
-            &mut downstream,
-            &mut upstream.transport,
-            early.freeze(),
-            idle,
-            &counters,
-        );
+        let copying = joined.relay(&mut downstream, early.freeze(), idle, &counters);
         let limit = worker.with_random(|random| settings.life(random));
         let end = limited(
             copying,
@@ -162,11 +201,6 @@ async fn try_to_open(
         return;
     };
     outcome.cluster = Some(Arc::clone(&cluster));
-    let Some(slot) = cluster.circuit_breakers.default.take(Resource::Connections) else {
-        cluster.stats.upstream_cx_overflow().inc();
-        outcome.flags = ResponseFlags::UPSTREAM_OVERFLOW;
-        return;
-    };
     let mut previous = Vec::new();
     for attempt in 0..settings.max_connect_attempts.max(1) {
         if attempt > 0
@@ -183,28 +217,65 @@ async fn try_to_open(
         };
         outcome.attempts += 1;
         outcome.endpoint = Some(Arc::clone(&endpoint));
-        let options = ConnectOptions {
-            proxied: Some((connection.peer, connection.destination)),
-            ..ConnectOptions::default()
+        let joining = match &settings.tunnel {
+            Some(tunnel) => {
+                let opening = tunnel::open(worker, connection, tunnel, &cluster, &endpoint);
+                Box::pin(opening)
+                    .await
+                    .map(|tunnel| Joined::Tunnel(Box::new(tunnel)))
+            }
+            None => join(connection, &cluster, &endpoint).await,
         };
-        match connect(&cluster, &endpoint, &options).await {
-            Ok(mut connected) => {
+        match joining {
+            Ok(joined) => {
                 cluster.note(&endpoint, Finding::Served);
-                connected.guard.hold(slot);
-                outcome.connected = Some(connected);
+                outcome.joined = Some(joined);
                 outcome.flags = ResponseFlags::default();
                 return;
             }
-            Err(error) => {
+            Err(NotJoined::Overflow) => {
+                outcome.flags = ResponseFlags::UPSTREAM_OVERFLOW;
+                return;
+            }
+            Err(NotJoined::Failed(reason)) => {
                 cluster.note(&endpoint, Finding::Failed);
                 outcome.flags = ResponseFlags::UPSTREAM_CONNECTION_FAILURE;
-                outcome.failure = error.transport_failure();
+                outcome.failure = reason;
                 previous.push(endpoint.address.clone());
             }
         }
     }
-    if settings.max_connect_attempts > 1 {
-        outcome.flags.insert(ResponseFlags::RETRY_LIMIT_EXCEEDED);
+    outcome.flags.insert(ResponseFlags::RETRY_LIMIT_EXCEEDED);
+}
+
+/// Why there is no way to an endpoint.
+pub(super) enum NotJoined {
+    /// The cluster takes no more.
+    Overflow,
+    /// It could not be made, as the log says.
+    Failed(String),
+}
+
+/// Connects to `endpoint`.
+async fn join(
+    connection: &Connection,
+    cluster: &Arc<Cluster>,
+    endpoint: &Arc<Endpoint>,
+) -> Result<Joined, NotJoined> {
+    let Some(slot) = cluster.circuit_breakers.default.take(Resource::Connections) else {
+        cluster.stats.upstream_cx_overflow().inc();
+        return Err(NotJoined::Overflow);
+    };
+    let options = ConnectOptions {
+        proxied: Some((connection.peer, connection.destination)),
+        ..ConnectOptions::default()
+    };
+    match connect(cluster, endpoint, &options).await {
+        Ok(mut connected) => {
+            connected.guard.hold(slot);
+            Ok(Joined::Connection(Box::new(connected)))
+        }
+        Err(error) => Err(NotJoined::Failed(error.transport_failure())),
     }
 }
 
@@ -215,8 +286,11 @@ fn pick(
     cluster: &Cluster,
     (previous, wanted): (&[crate::cluster::Address], Option<&EndpointMatch>),
 ) -> Option<Arc<Endpoint>> {
-    if cluster.is_original_destination() {
-        return Some(cluster.original_destination(connection.destination));
+    let asked = connection.asks_for(&connection.server_name);
+    match cluster.choice_of_client(&asked) {
+        ClientChoice::Endpoint(endpoint) => return Some(endpoint),
+        ClientChoice::Unknown => return None,
+        ClientChoice::Balanced => {}
     }
     let hash = settings
         .hash_source_ip
@@ -279,7 +353,7 @@ fn log(
         bytes_sent: sent,
         attempts: outcome.attempts,
         upstream_host: outcome.endpoint.as_ref().map(|endpoint| &endpoint.address),
-        upstream_local: outcome.connected.as_ref().and_then(|up| up.local),
+        upstream_local: outcome.joined.as_ref().and_then(Joined::local),
         upstream_remote: outcome.endpoint.as_ref().and_then(|up| up.address.ip()),
         cluster: cluster.map_or("", |cluster| &cluster.name),
         cluster_observability_name: cluster.map_or("", |cluster| &cluster.observability_name),

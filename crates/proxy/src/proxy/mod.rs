@@ -29,7 +29,7 @@ use readiness::Readiness;
 use crate::access_log::LogSinks;
 use crate::bootstrap::{self, BootstrapSettings};
 use crate::cluster::dns::DnsResolvers;
-use crate::cluster::{health_check, outlier};
+use crate::cluster::{NameCaches, health_check, outlier};
 use crate::compiled::{Config, OverloadSettings};
 use crate::snapshot::Live;
 use crate::stats::Stats;
@@ -121,6 +121,7 @@ impl Proxy {
             stats: stats.clone(),
             secrets: SecretStore::new(),
             sinks: Arc::new(LogSinks::default()),
+            names: NameCaches::default(),
         };
         let live = Live::new(compiler.clone());
         let published = live.published();
@@ -313,9 +314,7 @@ impl ProxyHandle {
                 live.settle(Instant::now());
             }
             for cluster in live.cluster_objects() {
-                if cluster.is_original_destination() {
-                    cluster.original_destinations.clean_up();
-                }
+                cluster.on_demand.clean_up();
             }
         }
     }

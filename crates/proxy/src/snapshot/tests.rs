@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use super::Live;
 use crate::access_log::LogSinks;
+use crate::cluster::NameCaches;
 use crate::stats::Stats;
 use crate::xds::Compiler;
 
@@ -19,6 +20,7 @@ fn live() -> Live {
         stats: Stats::new(1),
         secrets: SecretStore::new(),
         sinks: Arc::new(LogSinks::default()),
+        names: NameCaches::default(),
     })
 }
 

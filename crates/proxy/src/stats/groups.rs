@@ -322,3 +322,20 @@ stat_group! {
         counter max_downstream_connection_duration = "max_downstream_connection_duration",
     }
 }
+
+stat_group! {
+    /// Of one cache of names, under `dns_cache.<name>.`.
+    pub struct NameCacheStats {
+        counter dns_query_attempt = "dns_query_attempt",
+        counter dns_query_success = "dns_query_success",
+        counter dns_query_failure = "dns_query_failure",
+        counter dns_query_timeout = "dns_query_timeout",
+        counter dns_address_filter_out = "dns_address_filter_out",
+        counter dns_rq_pending_overflow = "dns_rq_pending_overflow",
+        counter host_added = "host_added",
+        counter host_removed = "host_removed",
+        counter host_address_changed = "host_address_changed",
+        counter host_overflow = "host_overflow",
+        gauge num_hosts = "num_hosts",
+    }
+}

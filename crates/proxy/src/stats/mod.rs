@@ -16,8 +16,8 @@ pub use cells::enter_worker;
 pub use group::{CodeCounters, Counter, Gauge, Histogram, Stat, StatGroup, StatKind};
 pub use groups::{
     ClusterStats, ConnectionLimitStats, CorsStats, FaultStats, HealthCheckStats, HttpStats,
-    ListenerStats, OutlierStats, RbacPolicyStats, RbacShadowStats, RbacStats, SubsetStats,
-    TcpStats,
+    ListenerStats, NameCacheStats, OutlierStats, RbacPolicyStats, RbacShadowStats, RbacStats,
+    SubsetStats, TcpStats,
 };
 pub use histogram::{BOUNDS, HistogramSample};
 pub use registry::{Sample, Stats, Value};

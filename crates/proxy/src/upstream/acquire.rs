@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use ferromesh_types::Str;
 use thiserror::Error;
 
 use super::connect::{ConnectError, ConnectOptions, connect};
@@ -58,6 +59,14 @@ impl Acquired {
         match self {
             Self::Http1(lent) => lent.local,
             Self::Http2(reservation) => reservation.local(),
+        }
+    }
+
+    /// URI name of the endpoint's certificate.
+    pub(crate) fn peer_uri(&self) -> Option<&Str> {
+        match self {
+            Self::Http1(lent) => lent.peer_uri.as_ref(),
+            Self::Http2(reservation) => reservation.peer_uri(),
         }
     }
 }

@@ -125,7 +125,7 @@ impl Pools {
         let mut removed = HashSet::new();
         let mut members: HashMap<usize, Option<HashSet<usize>>> = HashMap::new();
         for (key, pool) in self.pools.borrow().iter() {
-            if pool.cluster.is_original_destination() {
+            if pool.cluster.follows_clients() {
                 continue;
             }
             let members = members.entry(key.cluster).or_insert_with(|| {

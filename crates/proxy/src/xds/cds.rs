@@ -21,9 +21,11 @@ use super::fields::{
 };
 use super::refusal::{At, Refusal, nothing_left};
 use super::transport::AutoNames;
-use super::{eds, health_checks, load_balancing, outlier, subsets, transport, upstream_http};
+use super::{
+    eds, health_checks, load_balancing, name_caches, outlier, subsets, transport, upstream_http,
+};
 use crate::cluster::{
-    CircuitBreakers, HealthChecks, HealthFlags, LbPolicy, OriginalDestinations, OutlierDetection,
+    CircuitBreakers, EndpointsOnDemand, HealthChecks, HealthFlags, LbPolicy, OutlierDetection,
     RetryBudget, Thresholds,
 };
 use crate::compiled::{Cluster, Discovery, TcpKeepalive, TransportMatch, Transports};
@@ -48,6 +50,7 @@ fn cluster(mut value: pb::Cluster, context: &mut Context<'_>) -> Result<Cluster,
         alternative if alternative.is_empty() => name.clone(),
         alternative => alternative.into(),
     };
+    name_caches::name_by_request(&mut value);
     let http = upstream_http::compile(&mut value)?;
     let transports = transports(&mut value, http.auto_names, context)?;
     let balancing = load_balancing::policy(&mut value)?;
@@ -87,7 +90,7 @@ fn cluster(mut value: pb::Cluster, context: &mut Context<'_>) -> Result<Cluster,
         (&context.compiler.stats, &prefix),
     )
     .at("lb_subset_config")?;
-    let (discovery, assignment) = discovery(&mut value, &name, lb)?;
+    let (discovery, assignment) = discovery(&mut value, (&name, lb), http.auto_names, context)?;
     let metadata = metadata_object(value.metadata.take().as_ref(), "istio");
     let cluster = Cluster {
         discovery,
@@ -118,7 +121,7 @@ fn cluster(mut value: pb::Cluster, context: &mut Context<'_>) -> Result<Cluster,
         outlier,
         endpoints_arrived: AtomicBool::new(false),
         endpoints: Publisher::new(crate::cluster::EndpointSet::default()),
-        original_destinations: OriginalDestinations::default(),
+        on_demand: EndpointsOnDemand::default(),
         membership: Mutex::new(()),
         drop_overload: AtomicU64::new(0),
         stats: ClusterStats::new(&context.compiler.stats, &prefix),
@@ -128,7 +131,7 @@ fn cluster(mut value: pb::Cluster, context: &mut Context<'_>) -> Result<Cluster,
     filters(take(&mut value.filters))?;
     without_effect(&mut value);
     nothing_left(&value)?;
-    let assignment = assignment.filter(|_| cluster.discovery == Discovery::Static);
+    let assignment = assignment.filter(|_| matches!(cluster.discovery, Discovery::Static));
     if let Some(assignment) = assignment {
         let set = eds::compile(assignment, "", &cluster, None).at("load_assignment")?;
         cluster.replace_endpoints(set);
@@ -204,16 +207,18 @@ fn transports(
 
 fn discovery(
     value: &mut pb::Cluster,
-    name: &Str,
-    lb: LbPolicy,
+    (name, lb): (&Str, LbPolicy),
+    auto: AutoNames,
+    context: &mut Context<'_>,
 ) -> Result<(Discovery, Option<ClusterLoadAssignment>), Refusal> {
     let kind = match value.cluster_discovery_type.take() {
         None => detail::DiscoveryType::Static,
         Some(detail::ClusterDiscoveryType::Type(kind)) => detail::DiscoveryType::try_from(kind)
             .map_err(|_| Refusal::field("type", format!("{kind} is not known")))?,
         Some(detail::ClusterDiscoveryType::ClusterType(custom)) => {
-            let reason = format!("{} is not supported", custom.name);
-            return Err(Refusal::field("cluster_type", reason));
+            let discovery = name_caches::discovery(custom, auto, context).at("cluster_type")?;
+            check_provided(&discovery, lb)?;
+            return Ok((discovery, None));
         }
     };
     let lb_config = value.lb_config.take();
@@ -244,12 +249,18 @@ fn discovery(
             port_override: original_destination_port(lb_config).at("original_dst_lb_config")?,
         },
     };
-    let original = matches!(discovery, Discovery::OriginalDestination { .. });
-    if original != (lb == LbPolicy::OriginalDestination) {
-        let reason = "CLUSTER_PROVIDED belongs to clusters of type ORIGINAL_DST, and only to them";
-        return Err(Refusal::field("lb_policy", reason));
-    }
+    check_provided(&discovery, lb)?;
     Ok((discovery, assignment))
+}
+
+/// Clients choose the endpoints of some clusters, and the policy says so.
+fn check_provided(discovery: &Discovery, lb: LbPolicy) -> Result<(), Refusal> {
+    if discovery.follows_clients() == (lb == LbPolicy::ClusterProvided) {
+        return Ok(());
+    }
+    let reason = "CLUSTER_PROVIDED belongs to clusters of type ORIGINAL_DST or dynamic forward \
+                  proxy, and only to them";
+    Err(Refusal::field("lb_policy", reason))
 }
 
 fn eds_service_name(config: Option<detail::EdsClusterConfig>, name: &Str) -> Result<Str, Refusal> {

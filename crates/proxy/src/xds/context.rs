@@ -7,6 +7,7 @@ use ferromesh_tls::{Secret, SecretStore};
 use ferromesh_types::Str;
 
 use crate::access_log::LogSinks;
+use crate::cluster::NameCaches;
 use crate::stats::Stats;
 
 /// The proxy's shared parts that compiled config points to.
@@ -18,6 +19,8 @@ pub struct Compiler {
     pub secrets: SecretStore,
     /// Where log lines go.
     pub sinks: Arc<LogSinks>,
+    /// What is known of the names of requests.
+    pub names: NameCaches,
 }
 
 /// Collects what one resource asks for besides its own content.

@@ -19,7 +19,9 @@ use super::fields::{
 };
 use super::refusal::{At, Refusal, nothing_left};
 use super::{health_checks, matchers, subsets};
-use crate::cluster::{Address, Endpoint, EndpointCounters, EndpointSet, Health, SetSettings};
+use crate::cluster::{
+    Address, Endpoint, EndpointCounters, EndpointSet, Health, Refresh, SetSettings,
+};
 use crate::compiled::{Cluster, DnsFamily, DnsHost, DnsSettings};
 
 /// Envoy's metadata namespace for transport socket matches.
@@ -210,25 +212,32 @@ pub(super) fn dns(
     };
     Ok(DnsSettings {
         hosts,
-        refresh: refresh.max(Duration::from_millis(1)),
-        failure_refresh: fields.failure.map(failure_refresh).transpose()?,
+        refresh: Refresh {
+            regular: refresh.max(Duration::from_millis(1)),
+            after_failure: fields.failure.map(failure_refresh).transpose()?,
+        },
         jitter: match fields.jitter {
             Some(jitter) => duration(jitter).at("dns_jitter")?,
             None => Duration::ZERO,
         },
         respect_ttl: fields.respect_ttl,
-        family: match fields.family {
-            DnsLookupFamily::Auto => DnsFamily::Auto,
-            DnsLookupFamily::V4Only => DnsFamily::V4Only,
-            DnsLookupFamily::V6Only => DnsFamily::V6Only,
-            DnsLookupFamily::V4Preferred => DnsFamily::V4Preferred,
-            DnsLookupFamily::All => DnsFamily::All,
-        },
+        family: family(fields.family),
     })
 }
 
+/// Which addresses are wanted.
+pub(super) fn family(value: DnsLookupFamily) -> DnsFamily {
+    match value {
+        DnsLookupFamily::Auto => DnsFamily::Auto,
+        DnsLookupFamily::V4Only => DnsFamily::V4Only,
+        DnsLookupFamily::V6Only => DnsFamily::V6Only,
+        DnsLookupFamily::V4Preferred => DnsFamily::V4Preferred,
+        DnsLookupFamily::All => DnsFamily::All,
+    }
+}
+
 /// Envoy's longest wait after failures is ten times the first.
-fn failure_refresh(value: RefreshRate) -> Result<(Duration, Duration), Refusal> {
+pub(super) fn failure_refresh(value: RefreshRate) -> Result<(Duration, Duration), Refusal> {
     let Some(base) = value.base_interval else {
         return Err(Refusal::field(
             "dns_failure_refresh_rate",

@@ -29,7 +29,8 @@ fn names(list: Vec<String>) -> Vec<Str> {
         .collect()
 }
 
-fn additions(
+/// Fields that are set.
+pub(super) fn additions(
     list: Vec<core::HeaderValueOption>,
     field: &str,
 ) -> Result<Vec<HeaderMutation>, Refusal> {

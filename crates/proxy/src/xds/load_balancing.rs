@@ -78,7 +78,7 @@ pub(super) fn policy(value: &mut pb::Cluster) -> Result<Balancing, Refusal> {
             (maglev(config.table_size.map(|size| size.value))?, None)
         }
         (detail::LbPolicy::Maglev, _) => (maglev(None)?, None),
-        (detail::LbPolicy::ClusterProvided, _) => (LbPolicy::OriginalDestination, None),
+        (detail::LbPolicy::ClusterProvided, _) => (LbPolicy::ClusterProvided, None),
         (detail::LbPolicy::LoadBalancingPolicyConfig, _) => {
             return Err(Refusal::field("load_balancing_policy", "is needed"));
         }
@@ -226,9 +226,7 @@ fn extension(config: &ferromesh_proto::google::protobuf::Any) -> Result<Balancin
             balancing.by_hostname = consistent(value.consistent_hashing_lb_config)?;
             Ok(balancing)
         }
-        "cluster_provided.v3.ClusterProvided" => {
-            Ok(Balancing::plain(LbPolicy::OriginalDestination))
-        }
+        "cluster_provided.v3.ClusterProvided" => Ok(Balancing::plain(LbPolicy::ClusterProvided)),
         "wrr_locality.v3.WrrLocality" => {
             let value: policies::wrr_locality::v3::WrrLocality = any::unpack(&resolved)?;
             let inner = value.endpoint_picking_policy.unwrap_or_default();

@@ -25,6 +25,7 @@ mod load_balancing;
 mod local_replies;
 mod matchers;
 mod mirrors;
+mod name_caches;
 mod network_filters;
 mod outlier;
 pub(crate) mod overload;

@@ -18,13 +18,14 @@ use ferromesh_proto::envoy::r#type::v3::hash_policy::PolicySpecifier;
 use ferromesh_proto::google::protobuf::Any;
 use ferromesh_proto::{any, type_url};
 use ferromesh_route::weighted::WeightedClusters;
-use ferromesh_route::{ClusterChoice, EndpointMatch, WeightedCluster};
+use ferromesh_route::{ClusterChoice, EndpointMatch, HeaderMutations, Template, WeightedCluster};
 
 use super::context::Context;
 use super::fields::{data, limit, number};
 use super::refusal::{At, Refusal, nothing_left};
-use super::{access_logs, admission, http_manager, subsets};
-use crate::compiled::{ConnectBackoff, NetworkFilter, TcpProxy, TerminalFilter};
+use super::{access_logs, admission, header_edits, http_manager, name_caches, subsets};
+use crate::access_log::check_template;
+use crate::compiled::{ConnectBackoff, NetworkFilter, TcpProxy, TerminalFilter, Tunneling};
 use crate::stats::TcpStats;
 
 /// Filters that only report or exchange what is reported: accepted, since traffic does not depend
@@ -105,6 +106,10 @@ fn network_filter(config: &Any, context: &mut Context<'_>) -> Result<Kind, Refus
                 Kind::Passing(NetworkFilter::ConnectionLimit(Arc::new(limit)))
             }))
         }
+        "envoy.extensions.filters.network.sni_dynamic_forward_proxy.v3.FilterConfig" => {
+            let filter = name_caches::server_names(any::unpack(&resolved)?, context)?;
+            Ok(Kind::Passing(NetworkFilter::ServerNames(Arc::new(filter))))
+        }
         // It counts what passes; only its injected delay would change traffic.
         "envoy.extensions.filters.network.mongo_proxy.v3.MongoProxy" => {
             let value: MongoProxy = any::unpack(&resolved)?;
@@ -145,6 +150,12 @@ fn tcp_proxy(mut value: tcp::TcpProxy, context: &mut Context<'_>) -> Result<TcpP
             .unwrap_or(1)
             .max(1),
         hash_source_ip: hash_source_ip(take(&mut value.hash_policy))?,
+        tunnel: value
+            .tunneling_config
+            .take()
+            .map(|tunnel| tunneling(tunnel, context))
+            .transpose()
+            .at("tunneling_config")?,
         access_logs: access_logs::compile(take(&mut value.access_log), "access_log", context)?,
         stats: TcpStats::new(&context.compiler.stats, &prefix),
     };
@@ -154,6 +165,53 @@ fn tcp_proxy(mut value: tcp::TcpProxy, context: &mut Context<'_>) -> Result<TcpP
     value.access_log_options = None;
     nothing_left(&value)?;
     Ok(compiled)
+}
+
+fn tunneling(
+    mut value: tcp::tcp_proxy::TunnelingConfig,
+    context: &mut Context<'_>,
+) -> Result<Tunneling, Refusal> {
+    let hostname = take(&mut value.hostname);
+    if hostname.is_empty() {
+        return Err(Refusal::field("hostname", "is needed"));
+    }
+    let hostname = Template::parse(&hostname).at("hostname")?;
+    check_template(&hostname).at("hostname")?;
+    let path = take(&mut value.post_path);
+    let posts = take(&mut value.use_post);
+    if !posts && !path.is_empty() {
+        return Err(Refusal::field("post_path", "belongs to use_post"));
+    }
+    let path = if path.is_empty() {
+        "/".into()
+    } else {
+        path.into()
+    };
+    // What filters after this one would read; none of them does.
+    for (asked, field) in [
+        (
+            &mut value.propagate_response_headers,
+            "propagate_response_headers",
+        ),
+        (
+            &mut value.propagate_response_trailers,
+            "propagate_response_trailers",
+        ),
+    ] {
+        if take(asked) {
+            context.without_effect(field);
+        }
+    }
+    let headers = take(&mut value.headers_to_add);
+    nothing_left(&value)?;
+    Ok(Tunneling {
+        hostname,
+        post: posts.then_some(path),
+        headers: HeaderMutations {
+            request_add: header_edits::additions(headers, "headers_to_add")?,
+            ..HeaderMutations::default()
+        },
+    })
 }
 
 fn backoff(value: BackoffStrategy) -> Result<ConnectBackoff, Refusal> {

@@ -23,4 +23,5 @@ mod resilience;
 mod server_first;
 mod subsets;
 mod tcp;
+mod tunnels;
 mod upgrades;

@@ -20,7 +20,7 @@ const WRITE_HEADER: &str = "transport_socket: {name: p, typed_config: {\"@type\"
     envoy.transport_sockets.raw_buffer}}}, ";
 
 /// A proxy that relays to `endpoints`; the texts are fields of listener, filter and cluster.
-async fn start(
+pub(crate) async fn start(
     (listener, filter, cluster): (&str, &str, &str),
     endpoints: &[SocketAddr],
 ) -> (ProxyHandle, SocketAddr) {
@@ -76,7 +76,8 @@ async fn start_with(
     (proxy, address)
 }
 
-async fn endpoint() -> (TcpListener, SocketAddr) {
+/// A listening socket with its address.
+pub(crate) async fn endpoint() -> (TcpListener, SocketAddr) {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let address = listener.local_addr().expect("bound");
     (listener, address)

@@ -52,8 +52,8 @@ impl Discovery {
             Resolution::DnsRoundRobin => Self::LogicalDns,
             Resolution::Passthrough if view.kind == ProxyType::Router => Self::Eds,
             Resolution::Passthrough => Self::OriginalDestination,
-            Resolution::DynamicDns if super::resolves_names(view) => Self::ByRequest,
-            Resolution::DynamicDns | Resolution::Alias => return None,
+            Resolution::DynamicDns => Self::ByRequest,
+            Resolution::Alias => return None,
         })
     }
 

@@ -19,7 +19,7 @@ mod special;
 
 use std::collections::BTreeSet;
 
-use ferromesh_model::{Dialect, InboundView, OutboundView, Snapshot};
+use ferromesh_model::{InboundView, OutboundView, Snapshot};
 use ferromesh_proto::envoy::config::cluster::v3::Cluster;
 use ferromesh_types::Hostname;
 use prost::Message;
@@ -56,16 +56,10 @@ impl Draft {
     }
 }
 
-/// Whether the proxy resolves hosts of requests and server names itself. Our own does not yet: it
-/// sends to the address that the application asked for.
-pub(crate) fn resolves_names(view: &OutboundView) -> bool {
-    view.dialect != Dialect::Ferromesh
-}
-
 /// All clusters that a proxy with this view may send to, the fixed ones included, by name.
 pub fn clusters(snapshot: &Snapshot, view: &OutboundView) -> Vec<Resource> {
     let scope = snapshot.scope(view);
-    let mut all = special::clusters(snapshot, view, &UnknownTraffic::of(snapshot, &scope, view));
+    let mut all = special::clusters(snapshot, view, &UnknownTraffic::of(snapshot, &scope));
     for service in scope.services() {
         all.extend(outbound::of_service(snapshot, view, service));
     }

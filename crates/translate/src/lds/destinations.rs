@@ -3,7 +3,7 @@
 use std::net::Ipv6Addr;
 
 use ferromesh_config::kind::destination_rule::{ConsistentHashLb, TrafficPolicy, TunnelSettings};
-use ferromesh_model::{Dialect, OutboundView, Scope, Snapshot};
+use ferromesh_model::{OutboundView, Scope, Snapshot};
 use ferromesh_proto::envoy::config::route::v3::route_action::{
     HashPolicy,
     hash_policy::{
@@ -15,8 +15,8 @@ use ferromesh_registry::Resolution;
 use ferromesh_types::Hostname;
 
 use super::tcp_proxy::{ConnectionLimits, Tunnel};
+use crate::cds::discovery;
 use crate::cds::policy::Policy;
-use crate::cds::{discovery, resolves_names};
 use crate::names;
 use crate::rds::scope::{Destinations, Target};
 use crate::value::duration;
@@ -70,7 +70,7 @@ impl VisibleDestinations<'_> {
                 hash_source_ip: policy
                     .consistent_hash()
                     .is_some_and(|hash| hash.use_source_ip == Some(true)),
-                tunnel: policy.tunnel.map(tunnel).filter(|_| self.opens_tunnels()),
+                tunnel: policy.tunnel.map(tunnel),
                 resolves: None,
             }
         };
@@ -81,15 +81,10 @@ impl VisibleDestinations<'_> {
         }
     }
 
-    /// Our own proxy does not open tunnels yet, as `config::effect` says.
-    fn opens_tunnels(&self) -> bool {
-        self.view.dialect != Dialect::Ferromesh
-    }
-
     /// Where the names of the destination are resolved, if it stands for any host of a domain.
     fn name_cache(&self, host: &Hostname) -> Option<DnsCacheConfig> {
         let service = self.scope.service(host)?;
-        let by_name = service.resolution == Resolution::DynamicDns && resolves_names(self.view);
+        let by_name = service.resolution == Resolution::DynamicDns;
         by_name.then(|| discovery::dns_cache(&names::dns_cache(host), self.view.ip_family))
     }
 }

@@ -424,7 +424,7 @@ impl Maker<'_> {
 
     /// Connections that nobody claimed: through, or nowhere.
     fn unclaimed(&self) -> FilterChain {
-        let unknown = UnknownTraffic::of(self.snapshot, self.scope, self.outbound());
+        let unknown = UnknownTraffic::of(self.snapshot, self.scope);
         FilterChain {
             filter_chain_match: Some(FilterChainMatch::default()),
             filters: vec![tcp_proxy::to_cluster(

@@ -41,7 +41,7 @@ pub(super) fn listener(snapshot: &Snapshot, view: &OutboundView, scope: &Scope) 
     };
     let rest = FilterChain {
         name: "virtualOutbound-catchall-tcp".to_owned(),
-        filters: forward(UnknownTraffic::of(snapshot, scope, view).cluster()),
+        filters: forward(UnknownTraffic::of(snapshot, scope).cluster()),
         ..Default::default()
     };
     let mut built = listener::bound(

@@ -283,21 +283,18 @@ impl<'a> Maker<'a> {
 
     /// Requests to hosts that nobody knows.
     fn rest(&self) -> Draft<'a> {
-        let (name, cluster) =
-            match UnknownTraffic::of(self.snapshot, self.scope, &self.view.outbound) {
-                UnknownTraffic::Refused => {
-                    let answer = DirectResponseAction {
-                        status: BAD_GATEWAY,
-                        ..Default::default()
-                    };
-                    return catch_all("block_all", Action::DirectResponse(answer));
-                }
-                UnknownTraffic::Resolved => {
-                    ("allow_any_dynamic_dns", names::DYNAMIC_DNS.to_owned())
-                }
-                UnknownTraffic::Passed => ("allow_any", names::PASSTHROUGH.to_owned()),
-                UnknownTraffic::Handed(cluster) => ("allow_any", cluster),
-            };
+        let (name, cluster) = match UnknownTraffic::of(self.snapshot, self.scope) {
+            UnknownTraffic::Refused => {
+                let answer = DirectResponseAction {
+                    status: BAD_GATEWAY,
+                    ..Default::default()
+                };
+                return catch_all("block_all", Action::DirectResponse(answer));
+            }
+            UnknownTraffic::Resolved => ("allow_any_dynamic_dns", names::DYNAMIC_DNS.to_owned()),
+            UnknownTraffic::Passed => ("allow_any", names::PASSTHROUGH.to_owned()),
+            UnknownTraffic::Handed(cluster) => ("allow_any", cluster),
+        };
         catch_all(
             name,
             Action::Route(action::to_cluster(cluster, Duration::ZERO, None)),

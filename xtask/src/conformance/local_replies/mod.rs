@@ -2,6 +2,7 @@
 //! do not go well. Status, body, fields, response flags and details against a stock Envoy.
 
 mod access;
+mod by_name;
 mod connection;
 mod endpoint;
 mod grpc;
@@ -25,6 +26,7 @@ pub fn rows() -> Vec<Row> {
         upgrade::rows(),
         connection::rows(),
         access::rows(),
+        by_name::rows(),
         subset::rows(),
     ]
     .into_iter()

@@ -21,19 +21,8 @@ pub(super) const REFUSED: &[Row] = &[
         JWT,
     ),
     ("dr-tls-modes ", "/etc/certs/ca.crl cannot be read", FILE),
-    ("dr-tunnel ", "tunneling_config: is not supported", TUNNEL),
     ("ef-http-filter ", ".LocalRateLimit is not supported", RATE),
     ("proxy-tproxy ", ".OriginalSrc is not supported", TPROXY),
-    (
-        "se-dynamic-dns ",
-        "clusters.dynamic_forward_proxy is not supported",
-        DYNAMIC,
-    ),
-    (
-        "se-dynamic-dns ",
-        "sni_dynamic_forward_proxy.v3.FilterConfig",
-        DYNAMIC,
-    ),
     ("trafficextension-lua ", ".Lua is not supported", EXTENSION),
     (
         "wasm-http ",
@@ -45,16 +34,12 @@ pub(super) const REFUSED: &[Row] = &[
 const FOREIGN: &str = "our proxy does not ask other servers about requests yet";
 const JWT: &str = "our proxy does not check tokens yet, so there are no claims to route by";
 const FILE: &str = "the file is not here; a stock Envoy refuses it as well";
-const TUNNEL: &str = "our proxy does not open tunnels for bytes yet";
 const RATE: &str = "our proxy has no limits of this kind yet";
 const TPROXY: &str = "our proxy does not take over the client's address yet";
-const DYNAMIC: &str = "our proxy does not resolve names of requests yet";
 const EXTENSION: &str = "our proxy runs no foreign code yet";
 
 /// Where calls end elsewhere: beginning, part of the line, reason.
 pub(super) const DIFFERENT: &[Row] = &[
-    ("dr-tunnel ", ":443 ", TUNNEL),
-    ("se-dynamic-dns ", ":443 ", DYNAMIC),
     ("gwapi-http ", "/r/a", REGEX_ORDER),
     ("ef-cluster ", "", ENVOY_FILTER),
     ("ef-listener ", "10.96.1.80:8200", ENVOY_FILTER),

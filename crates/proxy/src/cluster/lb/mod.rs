@@ -50,7 +50,7 @@ pub enum LbPolicy {
         by_hostname: bool,
     },
     /// The original destination; there is nothing to choose.
-    OriginalDestination,
+    ClusterProvided,
 }
 
 impl LbPolicy {

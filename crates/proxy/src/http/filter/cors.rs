@@ -60,7 +60,7 @@ pub(super) fn on_request(filter: &CorsFilter, exchange: &mut Exchange<'_>) -> St
         match each {
             RouteFilter::Disabled => break,
             RouteFilter::Cors(policy) => policies.push(Arc::clone(policy)),
-            RouteFilter::Fault(_) | RouteFilter::Rbac(_) => {}
+            RouteFilter::Fault(_) | RouteFilter::Rbac(_) | RouteFilter::Name(_) => {}
         }
     }
     if policies.is_empty() {

@@ -10,7 +10,6 @@ use crate::access_log::ResponseFlags;
 use crate::compiled::{Abort, AbortKind, Delay, Fault, FaultFilter, RouteFilter};
 use crate::http::exchange::Exchange;
 use crate::http::local_reply::LocalReply;
-use crate::http::view::View;
 
 /// Counts a request as affected for as long as it lives.
 pub(super) struct Active(Arc<FaultFilter>);
@@ -73,10 +72,7 @@ pub(super) fn on_request(filter: &Arc<FaultFilter>, exchange: &mut Exchange<'_>)
 }
 
 fn concerns(fault: &Fault, exchange: &Exchange<'_>) -> bool {
-    let view = View {
-        head: &exchange.head,
-        connection: exchange.connection,
-    };
+    let view = exchange.view();
     let node = exchange
         .head
         .headers

@@ -6,6 +6,7 @@
 //! `compiled::HttpFilter`, an arm in the two functions below and a line in `xds::http_filters`.
 
 pub(super) mod alpn;
+mod by_name;
 mod cors;
 mod fault;
 mod grpc_web;
@@ -74,6 +75,7 @@ pub(super) async fn on_request(
             HttpFilter::Fault(filter) => fault::on_request(filter, exchange),
             HttpFilter::Cors(filter) => cors::on_request(filter, exchange),
             HttpFilter::Rbac(filter) => rbac::on_request(filter, exchange),
+            HttpFilter::Name(filter) => by_name::on_request(filter, exchange),
             HttpFilter::GrpcWeb => {
                 grpc_web::on_request(exchange, body, downstream);
                 Step::Continue
@@ -119,7 +121,10 @@ pub(super) fn on_response(exchange: &Exchange<'_>, head: &mut ResponseHead) {
             HttpFilter::PeerMetadata(settings) => peer_metadata::on_response(*settings, head),
             HttpFilter::Cors(_) => cors::on_response(&exchange.filters, head),
             HttpFilter::GrpcWeb => grpc_web::on_response(&exchange.filters, head),
-            HttpFilter::Fault(_) | HttpFilter::AlpnOverride(_) | HttpFilter::Rbac(_) => {}
+            HttpFilter::Fault(_)
+            | HttpFilter::AlpnOverride(_)
+            | HttpFilter::Rbac(_)
+            | HttpFilter::Name(_) => {}
         }
     }
 }

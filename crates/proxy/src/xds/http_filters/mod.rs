@@ -3,6 +3,7 @@
 //! As for network filters, the type decides, and a filter that is not known is refused: access
 //! control must never be skipped. Harmless filters without settings are accepted as what they are.
 
+mod by_name;
 mod cors;
 mod fault;
 mod rbac;
@@ -44,9 +45,9 @@ enum Kind {
 pub(super) fn compile(
     filters: Vec<pb::HttpFilter>,
     prefix: &str,
-    context: &Context<'_>,
+    context: &mut Context<'_>,
 ) -> Result<(Vec<HttpFilter>, Router), Refusal> {
-    let place = Place { prefix, context };
+    let mut place = Place { prefix, context };
     let mut out = Vec::new();
     let mut router = None;
     for (index, filter) in filters.into_iter().enumerate() {
@@ -54,7 +55,7 @@ pub(super) fn compile(
             let reason = "the router must be the last HTTP filter";
             return Err(Refusal::new(reason)).at_index("http_filters", index);
         }
-        match http_filter(filter, &place).at_index("http_filters", index)? {
+        match http_filter(filter, &mut place).at_index("http_filters", index)? {
             Kind::Idle => {}
             Kind::Filter(filter) => out.push(filter),
             Kind::Router(settings) => router = Some(settings),
@@ -66,12 +67,12 @@ pub(super) fn compile(
 }
 
 /// What filters need besides their settings.
-struct Place<'a> {
+struct Place<'a, 'c> {
     prefix: &'a str,
-    context: &'a Context<'a>,
+    context: &'a mut Context<'c>,
 }
 
-fn http_filter(filter: pb::HttpFilter, place: &Place<'_>) -> Result<Kind, Refusal> {
+fn http_filter(filter: pb::HttpFilter, place: &mut Place<'_, '_>) -> Result<Kind, Refusal> {
     if filter.disabled {
         return Ok(Kind::Idle);
     }
@@ -98,8 +99,9 @@ fn http_filter(filter: pb::HttpFilter, place: &Place<'_>) -> Result<Kind, Refusa
     }
 }
 
-fn typed(config: &Any, name: &str, place: &Place<'_>) -> Result<Kind, Refusal> {
-    let stats = &place.context.compiler.stats;
+fn typed(config: &Any, name: &str, place: &mut Place<'_, '_>) -> Result<Kind, Refusal> {
+    let compiler = place.context.compiler;
+    let stats = &compiler.stats;
     let resolved = any::resolve(config)?;
     match type_url::message_name(&resolved.type_url) {
         "envoy.extensions.filters.http.router.v3.Router" => {
@@ -131,6 +133,10 @@ fn typed(config: &Any, name: &str, place: &Place<'_>) -> Result<Kind, Refusal> {
         "envoy.extensions.filters.http.rbac.v3.RBAC" => {
             let filter = rbac::compile(any::unpack(&resolved)?, name, place)?;
             Ok(Kind::Filter(HttpFilter::Rbac(Arc::new(filter))))
+        }
+        "envoy.extensions.filters.http.dynamic_forward_proxy.v3.FilterConfig" => {
+            let filter = by_name::compile(any::unpack(&resolved)?, name, place.context)?;
+            Ok(Kind::Filter(HttpFilter::Name(Arc::new(filter))))
         }
         "envoy.extensions.filters.http.grpc_web.v3.GrpcWeb" => {
             Ok(Kind::Filter(HttpFilter::GrpcWeb))

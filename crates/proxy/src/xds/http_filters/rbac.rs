@@ -16,7 +16,7 @@ use crate::xds::refusal::{At, Refusal, nothing_left};
 pub(super) fn compile(
     mut value: pb::Rbac,
     name: &str,
-    place: &Place<'_>,
+    place: &Place<'_, '_>,
 ) -> Result<RbacFilter, Refusal> {
     let per_policy = take(&mut value.track_per_rule_stats);
     let rules_prefix = take(&mut value.rules_stat_prefix);

@@ -8,7 +8,7 @@ use ferromesh_proto::google::protobuf::Any;
 use ferromesh_proto::{any, type_url};
 use ferromesh_route::FilterSettings;
 
-use super::{cors, fault, rbac};
+use super::{by_name, cors, fault, rbac};
 use crate::compiled::{RouteFilter, RouteFilters};
 use crate::xds::refusal::{At, Refusal, nothing_left};
 
@@ -58,6 +58,10 @@ fn one(config: &Any) -> Result<Option<RouteFilter>, Refusal> {
         "envoy.extensions.filters.http.rbac.v3.RBACPerRoute" => {
             let rules = rbac::of_route(any::unpack(&resolved)?)?;
             Ok(Some(RouteFilter::Rbac(Arc::new(rules))))
+        }
+        "envoy.extensions.filters.http.dynamic_forward_proxy.v3.PerRouteConfig" => {
+            let rewrite = by_name::of_route(any::unpack(&resolved)?);
+            Ok(Some(RouteFilter::Name(rewrite)))
         }
         name => Err(Refusal::new(format!(
             "settings of type {name} are not supported"
