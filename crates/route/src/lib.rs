@@ -13,6 +13,7 @@ mod filter_settings;
 pub mod fraction;
 pub mod hash_policy;
 pub mod header_match;
+pub mod key_hash;
 pub mod mirror;
 pub mod mutation;
 pub mod path_match;

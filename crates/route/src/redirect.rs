@@ -35,8 +35,16 @@ impl Redirect {
     /// To the same place over TLS, as `require_tls` asks for.
     pub fn to_https() -> Self {
         Self {
-            status: 301,
             scheme: Some("https".into()),
+            ..Self::to_same(301)
+        }
+    }
+
+    /// To the same place.
+    pub fn to_same(status: u16) -> Self {
+        Self {
+            status,
+            scheme: None,
             host: None,
             port: None,
             path: None,

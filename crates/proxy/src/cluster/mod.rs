@@ -25,7 +25,7 @@ pub use endpoint::{
 pub use ferromesh_net::Address;
 pub use health::{EndpointHealth, HealthFlags};
 pub use health_check::HealthChecks;
-pub use lb::{LbPolicy, PickContext};
+pub use lb::{HashFunction, LbPolicy, PickContext};
 pub use lookup::Refresh;
 pub use name_cache::{
     NameCache, NameCacheSettings, NameCaches, NamedAddress, NoAddress, OtherSettings,

@@ -123,7 +123,13 @@ impl Exchange<'_> {
             }
             Action::Respond(direct) => {
                 self.manager.stats.rq_direct_response().inc();
-                self.reply(direct_response(direct), body, downstream).await
+                let mut reply = direct_response(direct);
+                // RFC 9110 section 15.3.2 and Envoy: what was created is what was asked for.
+                if direct.status == 201 || (300..400).contains(&direct.status) {
+                    let location = Redirect::to_same(direct.status).location(&self.view(), matched);
+                    reply.headers.push(("location", location));
+                }
+                self.reply(reply, body, downstream).await
             }
         }
     }

@@ -7,8 +7,9 @@ mod http2;
 mod pool;
 mod reset;
 
-use std::hash::{Hash, Hasher};
 use std::net::IpAddr;
+
+use ferromesh_route::key_hash::xx_hash;
 
 pub(crate) use acquire::{AcquireError, Acquired, Speak, Wanted, acquire};
 pub(crate) use connect::{ConnectOptions, Connected, connect};
@@ -22,10 +23,7 @@ pub(crate) fn hash_address(address: IpAddr) -> u64 {
     hash_text(&address.to_string())
 }
 
-/// The hash of a text for consistent-hash clusters; the same in every worker and run.
+/// The hash of a text for consistent-hash clusters: Envoy's.
 pub(crate) fn hash_text(text: &str) -> u64 {
-    // The default hasher has fixed keys when made this way.
-    let mut hasher = std::hash::DefaultHasher::new();
-    text.hash(&mut hasher);
-    hasher.finish()
+    xx_hash(text.as_bytes(), 0)
 }

@@ -6,8 +6,10 @@ use std::time::Duration;
 
 use ferromesh_proto::envoy::config::cluster::v3 as pb;
 use ferromesh_proto::envoy::config::cluster::v3::cluster as detail;
+use ferromesh_proto::envoy::config::cluster::v3::cluster::ring_hash_lb_config::HashFunction as RingFunction;
 use ferromesh_proto::envoy::config::core::v3::RuntimeDouble;
 use ferromesh_proto::envoy::extensions::load_balancing_policies as policies;
+use ferromesh_proto::envoy::extensions::load_balancing_policies::ring_hash::v3::ring_hash::HashFunction as NewerRingFunction;
 use ferromesh_proto::envoy::r#type::v3::Percent;
 use ferromesh_proto::google::protobuf::Duration as PbDuration;
 use ferromesh_proto::{any, type_url};
@@ -15,7 +17,7 @@ use ferromesh_proto::{any, type_url};
 use super::fields::{duration, number};
 use super::refusal::{At, Refusal, nothing_left};
 use crate::cluster::lb::SlowStart;
-use crate::cluster::{LbPolicy, SetSettings};
+use crate::cluster::{HashFunction, LbPolicy, SetSettings};
 
 /// Envoy's bound of a Maglev table, and of a ring.
 const MAX_MAGLEV: u64 = 5_000_011;
@@ -71,9 +73,13 @@ pub(super) fn policy(value: &mut pb::Cluster) -> Result<Balancing, Refusal> {
         (detail::LbPolicy::RingHash, Some(detail::LbConfig::RingHashLbConfig(config))) => {
             let least = config.minimum_ring_size.map(|size| size.value);
             let most = config.maximum_ring_size.map(|size| size.value);
-            (ring_hash(least, most)?, None)
+            let function = match config.hash_function() {
+                RingFunction::XxHash => HashFunction::XxHash,
+                RingFunction::MurmurHash2 => HashFunction::MurmurHash2,
+            };
+            (ring_hash(least, most, function)?, None)
         }
-        (detail::LbPolicy::RingHash, _) => (ring_hash(None, None)?, None),
+        (detail::LbPolicy::RingHash, _) => (ring_hash(None, None, HashFunction::XxHash)?, None),
         (detail::LbPolicy::Maglev, Some(detail::LbConfig::MaglevLbConfig(config))) => {
             (maglev(config.table_size.map(|size| size.value))?, None)
         }
@@ -110,8 +116,11 @@ fn least_request(
     })
 }
 
-/// Where the hash function decides only which of the endpoints a key goes to, ours is as good.
-fn ring_hash(least: Option<u64>, most: Option<u64>) -> Result<LbPolicy, Refusal> {
+fn ring_hash(
+    least: Option<u64>,
+    most: Option<u64>,
+    function: HashFunction,
+) -> Result<LbPolicy, Refusal> {
     let (minimum_size, maximum_size) = (least.unwrap_or(1024), most.unwrap_or(MAX_RING));
     for (field, size) in [
         ("minimum_ring_size", minimum_size),
@@ -129,6 +138,7 @@ fn ring_hash(least: Option<u64>, most: Option<u64>) -> Result<LbPolicy, Refusal>
     Ok(LbPolicy::RingHash {
         minimum_size,
         maximum_size,
+        function,
         by_hostname: false,
     })
 }
@@ -260,7 +270,11 @@ fn ring_hash_extension(value: policies::ring_hash::v3::RingHash) -> Result<Balan
     if value.hash_balance_factor.is_some() {
         return Err(Refusal::field("hash_balance_factor", "is not supported"));
     }
-    let mut balancing = Balancing::plain(ring_hash(least, most)?);
+    let function = match value.hash_function() {
+        NewerRingFunction::DefaultHash | NewerRingFunction::XxHash => HashFunction::XxHash,
+        NewerRingFunction::MurmurHash2 => HashFunction::MurmurHash2,
+    };
+    let mut balancing = Balancing::plain(ring_hash(least, most, function)?);
     balancing.locality_weighted = value.locality_weighted_lb_config.is_some();
     balancing.by_hostname =
         value.use_hostname_for_hashing || consistent(value.consistent_hashing_lb_config)?;
@@ -341,10 +355,12 @@ fn naming(policy: LbPolicy, names: bool) -> LbPolicy {
         LbPolicy::RingHash {
             minimum_size,
             maximum_size,
+            function,
             ..
         } => LbPolicy::RingHash {
             minimum_size,
             maximum_size,
+            function,
             by_hostname: names,
         },
         LbPolicy::Maglev { table_size, .. } => LbPolicy::Maglev {

@@ -6,6 +6,7 @@ mod by_name;
 mod connection;
 mod endpoint;
 mod grpc;
+mod hashing;
 mod mapper;
 mod request;
 mod route;
@@ -22,6 +23,7 @@ pub fn rows() -> Vec<Row> {
         endpoint::rows(),
         timeout::rows(),
         grpc::rows(),
+        hashing::rows(),
         mapper::rows(),
         upgrade::rows(),
         connection::rows(),

@@ -5,6 +5,28 @@ use serde_json::json;
 use crate::conformance::beside::{Row, row};
 
 pub fn rows() -> Vec<Row> {
+    let mut rows = located();
+    rows.extend(routed());
+    rows
+}
+
+/// Direct responses that say where something is.
+fn located() -> Vec<Row> {
+    vec![
+        row("a direct response that something was created says where")
+            .action(json!({"direct_response": {"status": 201}}))
+            .get("/made?a=b", &[])
+            .shows("client[0].location", "http://shop.example/made?a=b")
+            .reply("201", "", "direct_response"),
+        row("a direct response that leads elsewhere leads to itself")
+            .action(json!({"direct_response": {"status": 302}}))
+            .get("/there", &[])
+            .shows("client[0].location", "http://shop.example/there")
+            .reply("302", "", "direct_response"),
+    ]
+}
+
+fn routed() -> Vec<Row> {
     vec![
         row("no virtual host")
             .host(json!({"domains": ["other.example"]}))

@@ -11,7 +11,7 @@ mod slow_start;
 #[cfg(test)]
 mod tests;
 
-pub use hash::HashTable;
+pub use hash::{HashFunction, HashTable};
 pub(crate) use list::{PickList, PickSource};
 pub use pick::{PickContext, pick};
 pub(crate) use schedule::Schedule;
@@ -39,6 +39,8 @@ pub enum LbPolicy {
         minimum_size: u64,
         /// The most.
         maximum_size: u64,
+        /// What hashes the points.
+        function: HashFunction,
         /// Whether host names are hashed instead of addresses.
         by_hostname: bool,
     },

@@ -3,9 +3,10 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use ferromesh_route::key_hash::xx_hash;
 use ferromesh_types::{Locality, Str};
 
-use super::{LbPolicy, PickContext, pick};
+use super::{HashFunction, LbPolicy, PickContext, pick};
 use crate::cluster::{Address, Endpoint, EndpointCounters, EndpointSet, Health, SetSettings};
 use crate::compiled::UpstreamTransport;
 
@@ -185,6 +186,7 @@ fn a_hash_keeps_its_endpoint_when_another_one_goes() {
         LbPolicy::RingHash {
             minimum_size: 1024,
             maximum_size: 1 << 20,
+            function: HashFunction::XxHash,
             by_hostname: false,
         },
         LbPolicy::Maglev {
@@ -206,7 +208,7 @@ fn a_hash_keeps_its_endpoint_when_another_one_goes() {
             last_byte(&pick(set, policy, &mut context).expect("one").address)
         };
         let mut moved = 0;
-        for hash in (0..1000_u64).map(super::hash::hash_of) {
+        for hash in (0..1000_u64).map(|number| xx_hash(&number.to_le_bytes(), 0)) {
             let before = chosen(&all, hash);
             let after = chosen(&fewer, hash);
             if before != 5 && before != after {
@@ -253,11 +255,12 @@ fn a_hash_keeps_its_endpoint_among_weighted_localities() {
     let policy = LbPolicy::RingHash {
         minimum_size: 4096,
         maximum_size: 1 << 20,
+        function: HashFunction::XxHash,
         by_hostname: false,
     };
     let mut random = fastrand::Rng::with_seed(2);
     let mut far = 0;
-    for hash in (0..2000_u64).map(super::hash::hash_of) {
+    for hash in (0..2000_u64).map(|number| xx_hash(&number.to_le_bytes(), 0)) {
         let mut chosen = || {
             let mut context = PickContext {
                 hash: Some(hash),
