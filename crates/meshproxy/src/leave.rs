@@ -84,3 +84,90 @@ impl Leaving {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::SocketAddr;
+    use std::pin::pin;
+
+    use ferromesh_proto::yaml::bootstrap_from_yaml;
+    use ferromesh_proxy::{Proxy, ProxySettings, SocketState};
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::{TcpListener, TcpStream};
+
+    use super::*;
+
+    /// A proxy that passes bytes on to `endpoint`, and where it listens.
+    async fn relay(endpoint: SocketAddr) -> (ProxyHandle, SocketAddr) {
+        let settings = ProxySettings {
+            workers: 1,
+            log: None,
+            version: "test".to_owned(),
+            node: None,
+        };
+        let (ip, port) = (endpoint.ip(), endpoint.port());
+        let text = format!(
+            "static_resources:
+  listeners:
+  - name: tcp
+    address: {{socket_address: {{address: 127.0.0.1, port_value: 0}}}}
+    filter_chains:
+    - filters:
+      - name: tcp
+        typed_config:
+          \"@type\": type.googleapis.com/envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy
+          stat_prefix: tcp
+          cluster: backend
+  clusters:
+  - name: backend
+    type: STATIC
+    load_assignment: {{cluster_name: backend, endpoints: [{{lb_endpoints: [{{endpoint: {{address: {{socket_address: {{address: {ip}, port_value: {port}}}}}}}}}]}}]}}
+"
+        );
+        let proxy = Proxy::start(settings).expect("started");
+        let bootstrap = bootstrap_from_yaml(&text).expect("valid");
+        proxy.apply_bootstrap(bootstrap).expect("supported");
+        let mut config = proxy.config();
+        loop {
+            let sockets = proxy.sockets();
+            if let Some((_, _, SocketState::Listening(address))) = sockets.first() {
+                return (proxy.clone(), *address);
+            }
+            // The sockets follow the published config.
+            let _ = tokio::time::timeout(LOOK, config.changed()).await;
+        }
+    }
+
+    #[tokio::test]
+    async fn a_process_without_limit_stays_until_its_last_connection_has_ended() {
+        let endpoint = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let (proxy, address) = relay(endpoint.local_addr().expect("bound")).await;
+        let mut client = TcpStream::connect(address).await.expect("connected");
+        let (mut server, _) = endpoint.accept().await.expect("relayed");
+        let leaving = Leaving::without_limit(Duration::ZERO);
+        let mut leaving = pin!(leaving.leave(&proxy, None));
+        tokio::select! {
+            () = &mut leaving => panic!("left with an open connection"),
+            () = nobody_listens(&proxy) => {}
+        }
+        client.write_all(b"late").await.expect("open");
+        let mut late = [0; 4];
+        tokio::select! {
+            () = &mut leaving => panic!("left with an open connection"),
+            read = server.read_exact(&mut late) => assert_eq!(read.expect("relayed"), 4),
+        }
+        drop((client, server));
+        leaving.await;
+    }
+
+    async fn nobody_listens(proxy: &ProxyHandle) {
+        let listens = || {
+            let sockets = proxy.sockets();
+            let mut states = sockets.iter().map(|(_, _, state)| state);
+            states.any(|state| matches!(state, SocketState::Listening(_)))
+        };
+        while listens() {
+            sleep(LOOK).await;
+        }
+    }
+}
