@@ -27,7 +27,7 @@ pub use namespace::{NamespaceError, enter_network_namespace};
 pub use original_dst::original_destination;
 pub use proxy_protocol::{
     ProxyAddresses, ProxyHeader, ProxyVersion, parse_proxy_header, proxy_header,
-    proxy_header_version,
+    proxy_header_entries, proxy_header_version,
 };
 pub use relay::{RelayCounters, RelayEnd, Side, relay};
 pub use rewind::Rewind;

@@ -63,6 +63,31 @@ pub fn proxy_header_version(bytes: &[u8]) -> Option<ProxyVersion> {
     }
 }
 
+/// Types and values behind the addresses in a whole header of version 2; none in one of version 1.
+/// What is cut off at its end is left out.
+pub fn proxy_header_entries(header: &[u8]) -> impl Iterator<Item = (u8, &[u8])> {
+    let is_v2 = header.len() >= 16 && header.starts_with(V2_SIGNATURE);
+    let addresses = match header.get(13).map(|family| family >> 4) {
+        Some(1) => 12,
+        Some(2) => 36,
+        Some(3) => 216,
+        _ => 0,
+    };
+    let mut rest = header
+        .get(16 + addresses..)
+        .filter(|_| is_v2)
+        .unwrap_or_default();
+    std::iter::from_fn(move || {
+        let [kind, high, low, after @ ..] = rest else {
+            return None;
+        };
+        let length = usize::from(u16::from_be_bytes([*high, *low]));
+        let (value, after) = after.split_at_checked(length)?;
+        rest = after;
+        Some((*kind, value))
+    })
+}
+
 /// The header for a connection between `addresses`; `None` when it is our own. Addresses of two
 /// families cannot be written and count as our own.
 pub fn proxy_header(version: ProxyVersion, addresses: Option<ProxyAddresses>) -> Vec<u8> {
@@ -282,6 +307,16 @@ mod tests {
                 assert_eq!(proxy_header_version(&bytes), Some(version));
             }
         }
+    }
+
+    #[test]
+    fn entries_behind_the_addresses_are_found() {
+        let mut body = vec![10, 0, 0, 1, 10, 0, 0, 2, 0, 7, 0, 8];
+        body.extend([0xea, 0, 2, b'h', b'i', 0x04, 0, 0, 0xeb, 0, 9, b'x']);
+        let header = version2_header([0x21, 0x11], &body);
+        let entries: Vec<_> = proxy_header_entries(&header).collect();
+        assert_eq!(entries, [(0xea, b"hi".as_slice()), (0x04, b"")]);
+        assert_eq!(proxy_header_entries(b"PROXY UNKNOWN\r\n").count(), 0);
     }
 
     #[test]

@@ -8,6 +8,7 @@ pub mod access_log;
 mod admin;
 mod ads;
 pub mod bootstrap;
+mod certificate;
 pub mod cluster;
 pub mod compiled;
 mod http;

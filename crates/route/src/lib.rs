@@ -43,6 +43,6 @@ pub use redirect::Redirect;
 pub use request::RequestView;
 pub use retry::{RetryOn, RetryPolicy};
 pub use string_match::{InvalidPattern, Pattern, StringMatch};
-pub use table::{Outcome, Route, RouteMatch, RouteTable, VirtualHost};
+pub use table::{Decorator, Outcome, Route, RouteMatch, RouteTable, VirtualHost};
 pub use template::Template;
 pub use weighted::{ClusterChoice, WeightedCluster};

@@ -87,8 +87,19 @@ pub struct Route {
     pub headers: HeaderMutations,
     /// Settings of HTTP filters for its requests.
     pub filters: FilterSettings,
+    /// The name of what is done, which proxies of one request tell each other.
+    pub decorator: Option<Decorator>,
     /// The config object it comes from (`metadata` key `istio.config`), for messages.
     pub origin: Option<Str>,
+}
+
+/// The name of what a route does, for spans.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Decorator {
+    /// The name.
+    pub operation: Str,
+    /// Whether it is told to the next proxy.
+    pub propagate: bool,
 }
 
 /// What a route matches; all conditions must hold.
@@ -180,7 +191,9 @@ impl RouteTable {
         };
         let host = &self.virtual_hosts[number as usize];
         let wants_tls = host.require_tls != RequireTls::None;
-        if wants_tls && request.scheme() != "https" {
+        // How the client came counts, not what it says in an absolute or HTTP/2 target.
+        let forwarded = request.header("x-forwarded-proto");
+        if wants_tls && forwarded.as_deref().unwrap_or(request.scheme()) != "https" {
             return Outcome::TlsRequired(host);
         }
         for route in &host.routes {
@@ -262,6 +275,7 @@ mod tests {
             }),
             headers: HeaderMutations::default(),
             filters: FilterSettings::default(),
+            decorator: None,
             origin: None,
         })
     }

@@ -12,6 +12,7 @@
 //! | `server`, `client` | handshakes |
 //! | `certificates` | which of several certificates a client gets |
 //! | `verify`, `san` | chain and subject alternative name checks |
+//! | `session` | what a handshake established |
 //! | `peer` | what a verified peer certificate says |
 //! | `client_hello` | server name and ALPN of a ClientHello that is not consumed |
 
@@ -23,6 +24,7 @@ mod peer;
 mod san;
 mod secret;
 mod server;
+mod session;
 mod settings;
 mod stream;
 mod suite;
@@ -35,6 +37,7 @@ pub use peer::PeerCertificate;
 pub use san::{SanKind, SanMatcher, SanPattern};
 pub use secret::{Identity, Secret, SecretStore, Secrets, TrustedRoots};
 pub use server::TlsServer;
+pub use session::Session;
 pub use settings::{
     ClientAuth, ClientSettings, Pins, ServerSettings, ServerTrust, TlsParameters, TlsVersion,
 };

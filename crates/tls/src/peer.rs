@@ -130,8 +130,18 @@ impl PeerCertificate {
 
     /// The SHA-256 of the leaf in lower-case hexadecimal (the `Hash` of XFCC).
     pub fn sha256(&self) -> String {
-        let leaf = self.der.first().map(Vec::as_slice).unwrap_or_default();
-        lower_hex(&Sha256::digest(leaf))
+        self.chain_sha256().next().unwrap_or_default()
+    }
+
+    /// The SHA-256 of each certificate of the chain, leaf first.
+    pub fn chain_sha256(&self) -> impl Iterator<Item = String> {
+        self.chain().map(|der| lower_hex(&Sha256::digest(der)))
+    }
+
+    /// The serial number of each certificate of the chain, leaf first.
+    pub fn chain_serials(&self) -> impl Iterator<Item = String> {
+        self.chain()
+            .filter_map(|der| Some(Self::parse(der)?.serial))
     }
 }
 

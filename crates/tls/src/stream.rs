@@ -4,10 +4,12 @@ use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+use ferromesh_types::Str;
 use rustls::{CommonState, HandshakeKind};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::peer::PeerCertificate;
+use crate::session::Session;
 
 macro_rules! delegate_io {
     ($stream:ident) => {
@@ -99,6 +101,12 @@ impl<S> ServerStream<S> {
         self.inner.get_ref().1.handshake_kind() == Some(HandshakeKind::Resumed)
     }
 
+    /// What the handshake established.
+    pub fn session(&self) -> Session {
+        let server_name = self.server_name().unwrap_or_default();
+        Session::new(self.inner.get_ref().1, Str::from(server_name))
+    }
+
     /// The client's verified certificate, if it showed one.
     pub fn peer(&self) -> Option<PeerCertificate> {
         peer(self.inner.get_ref().1)
@@ -121,6 +129,11 @@ impl<S> ClientStream<S> {
         version(self.inner.get_ref().1)
     }
 
+    /// What the handshake established, for which this server name was sent.
+    pub fn session(&self, server_name: &str) -> Session {
+        Session::new(self.inner.get_ref().1, Str::from(server_name))
+    }
+
     /// The server's certificate.
     pub fn peer(&self) -> Option<PeerCertificate> {
         peer(self.inner.get_ref().1)
@@ -132,11 +145,11 @@ impl<S> ClientStream<S> {
     }
 }
 
-fn peer(state: &CommonState) -> Option<PeerCertificate> {
+pub(crate) fn peer(state: &CommonState) -> Option<PeerCertificate> {
     PeerCertificate::from_chain(state.peer_certificates()?.iter().map(AsRef::as_ref))
 }
 
-fn version(state: &CommonState) -> &'static str {
+pub(crate) fn version(state: &CommonState) -> &'static str {
     match state.protocol_version() {
         Some(rustls::ProtocolVersion::TLSv1_3) => "TLSv1.3",
         _ => "TLSv1.2",

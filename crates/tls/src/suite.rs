@@ -5,7 +5,7 @@ use std::sync::Arc;
 use ferromesh_types::Str;
 use rustls::crypto::aws_lc_rs::{cipher_suite, default_provider, kx_group};
 use rustls::crypto::{CryptoProvider, SupportedKxGroup};
-use rustls::{SupportedCipherSuite, SupportedProtocolVersion, version};
+use rustls::{CipherSuite, NamedGroup, SupportedCipherSuite, SupportedProtocolVersion, version};
 
 use crate::error::TlsError;
 use crate::settings::{TlsParameters, TlsVersion};
@@ -145,6 +145,25 @@ fn group(name: &str) -> Result<&'static dyn SupportedKxGroup, TlsError> {
                 "the curve {name} is not supported; known are {known}"
             ))
         })
+}
+
+/// What OpenSSL calls a suite.
+pub(crate) fn name(suite: SupportedCipherSuite) -> &'static str {
+    match suite.suite() {
+        CipherSuite::TLS13_AES_128_GCM_SHA256 => "TLS_AES_128_GCM_SHA256",
+        CipherSuite::TLS13_AES_256_GCM_SHA384 => "TLS_AES_256_GCM_SHA384",
+        CipherSuite::TLS13_CHACHA20_POLY1305_SHA256 => "TLS_CHACHA20_POLY1305_SHA256",
+        other => TLS12
+            .iter()
+            .find(|(.., known)| known.suite() == other)
+            .map_or("", |(openssl, ..)| openssl),
+    }
+}
+
+/// What OpenSSL calls a group.
+pub(crate) fn group_name(group: NamedGroup) -> &'static str {
+    let found = GROUPS.iter().find(|(.., known)| known.name() == group);
+    found.map_or("", |(openssl, ..)| openssl)
 }
 
 /// The versions between the bounds.

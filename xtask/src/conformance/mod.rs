@@ -4,6 +4,7 @@
 //! test program that it fetches, and returns what each case said. Recordings of others are not part
 //! of this repository: where they are absent, one line says so.
 
+mod access_log;
 mod beside;
 mod bootstrap;
 mod certificates;
@@ -36,6 +37,7 @@ const EXAMPLES: &str =
 FERROMESH_ENVOY names, else `cargo xtask setup` fetches it):
   http1           raw HTTP/1.1 messages
   headers         what the endpoint sees of a request, and the client of its answer
+  access-log      what the operators of access logs show, and what a TCP proxy logs
   local-replies   answers of the proxy's own: status, body, fields, response flags, details
 
 A row fails when the two proxies differ in anything that the row does not note, when a note has no
@@ -97,6 +99,7 @@ const SETS: &[(&str, Cases, Run)] = &[
 
 /// Sets that are tables of rows for our proxy and a stock Envoy.
 const TABLES: &[(&str, Rows)] = &[
+    ("access-log", access_log::rows),
     ("headers", headers::rows),
     ("local-replies", local_replies::rows),
 ];

@@ -3,7 +3,7 @@
 type Verdict = Result<(), String>;
 
 /// The operators that both our proxy and Envoy fill in.
-const OPERATORS: [&str; 50] = [
+const OPERATORS: [&str; 100] = [
     "START_TIME",
     "REQ",
     "REQ_WITHOUT_QUERY",
@@ -36,7 +36,6 @@ const OPERATORS: [&str; 50] = [
     "UPSTREAM_REQUEST_ATTEMPT_COUNT",
     "REQUESTED_SERVER_NAME",
     "ROUTE_NAME",
-    "VIRTUAL_HOST_NAME",
     "FILTER_CHAIN_NAME",
     "CONNECTION_ID",
     "STREAM_ID",
@@ -54,6 +53,57 @@ const OPERATORS: [&str; 50] = [
     "DOWNSTREAM_LOCAL_ADDRESS_WITHOUT_PORT",
     "DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT",
     "DOWNSTREAM_LOCAL_PORT",
+    "EMIT_TIME",
+    "REQUEST_HEADER",
+    "RESPONSE_HEADER",
+    "RESPONSE_TRAILER",
+    "QUERY_PARAM",
+    "QUERY_PARAMS",
+    "PATH",
+    "UPSTREAM_PROTOCOL",
+    "REQUEST_HEADERS_BYTES",
+    "RESPONSE_HEADERS_BYTES",
+    "RESPONSE_TRAILERS_BYTES",
+    "COMMON_DURATION",
+    "REQUEST_TX_DURATION",
+    "UPSTREAM_CONNECTION_POOL_READY_DURATION",
+    "UPSTREAM_HOST_NAME",
+    "UPSTREAM_HOST_NAME_WITHOUT_PORT",
+    "UPSTREAM_HOSTS_ATTEMPTED",
+    "UPSTREAM_HOSTS_ATTEMPTED_WITHOUT_PORT",
+    "UPSTREAM_HOST_NAMES_ATTEMPTED",
+    "UPSTREAM_HOST_NAMES_ATTEMPTED_WITHOUT_PORT",
+    "GRPC_STATUS",
+    "GRPC_STATUS_NUMBER",
+    "ACCESS_LOG_TYPE",
+    "TRACE_ID",
+    "SPAN_ID",
+    "DOWNSTREAM_TLS_CIPHER",
+    "DOWNSTREAM_TLS_GROUP",
+    "DOWNSTREAM_PEER_DNS_SAN",
+    "DOWNSTREAM_PEER_IP_SAN",
+    "DOWNSTREAM_PEER_EMAIL_SAN",
+    "DOWNSTREAM_PEER_ISSUER",
+    "DOWNSTREAM_PEER_SERIAL",
+    "DOWNSTREAM_PEER_CHAIN_SERIALS",
+    "DOWNSTREAM_PEER_CERT",
+    "DOWNSTREAM_PEER_CERT_V_START",
+    "DOWNSTREAM_PEER_CERT_V_END",
+    "DOWNSTREAM_LOCAL_DNS_SAN",
+    "DOWNSTREAM_LOCAL_IP_SAN",
+    "DOWNSTREAM_LOCAL_EMAIL_SAN",
+    "DOWNSTREAM_LOCAL_SUBJECT",
+    "UPSTREAM_TLS_VERSION",
+    "UPSTREAM_TLS_CIPHER",
+    "UPSTREAM_TLS_GROUP",
+    "UPSTREAM_SERVER_NAME",
+    "UPSTREAM_PEER_DNS_SAN",
+    "UPSTREAM_PEER_IP_SAN",
+    "UPSTREAM_PEER_SUBJECT",
+    "UPSTREAM_PEER_ISSUER",
+    "UPSTREAM_PEER_CERT",
+    "UPSTREAM_PEER_CERT_V_START",
+    "UPSTREAM_PEER_CERT_V_END",
 ];
 
 /// The value of a header that is set: operators are closed and known, and no byte would end the
@@ -96,7 +146,18 @@ fn operator(text: &str) -> Option<usize> {
         }
         rest = after;
     }
-    let needs = ["REQ", "REQ_WITHOUT_QUERY", "RESP", "TRAILER", "ENVIRONMENT"];
+    let needs = [
+        "REQ",
+        "REQ_WITHOUT_QUERY",
+        "REQUEST_HEADER",
+        "RESP",
+        "RESPONSE_HEADER",
+        "TRAILER",
+        "RESPONSE_TRAILER",
+        "ENVIRONMENT",
+        "QUERY_PARAM",
+        "COMMON_DURATION",
+    ];
     if needs.contains(&&text[..name]) && !takes_argument {
         return None;
     }

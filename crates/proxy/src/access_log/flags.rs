@@ -4,8 +4,8 @@
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ResponseFlags(u32);
 
-/// Bit, short name, long name; in the order in which Envoy writes them
-/// (it writes them as they are set, and the retry limit is looked at first).
+/// Bit, short name, long name; in the order in which Envoy writes them for requests
+/// (it writes them as they are set, and the retry limit is looked at first; see `joined`).
 const NAMES: [(ResponseFlags, &str, &str); 26] = [
     (ResponseFlags::DROP_OVERLOAD, "DO", "DropOverload"),
     (
@@ -199,6 +199,16 @@ impl ResponseFlags {
     fn joined(self, name: fn(&(Self, &'static str, &'static str)) -> &'static str) -> String {
         let set = NAMES.iter().filter(|(flag, _, _)| self.contains(*flag));
         set.map(name).collect::<Vec<_>>().join(",")
+    }
+
+    /// As a TCP proxy writes them, which finds out last that there were enough tries.
+    pub(super) fn of_connection(self, name: fn(Self) -> String) -> String {
+        let limit = Self::RETRY_LIMIT_EXCEEDED;
+        let others = Self(self.0 & !limit.0);
+        if self == others || others.is_empty() {
+            return name(self);
+        }
+        format!("{},{}", name(others), name(limit))
     }
 }
 

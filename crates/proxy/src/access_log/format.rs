@@ -1,17 +1,19 @@
 //! Filling in templates from a record; text lines.
 
-use std::borrow::Cow;
 use std::fmt::Write;
 use std::net::SocketAddr;
-use std::sync::OnceLock;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use ferromesh_route::Template;
-use ferromesh_route::template::{AddressOf, AddressPart, Operator, Segment};
+use ferromesh_route::template::{AddressPart, CertificateField, Operator, Segment};
+use ferromesh_tls::PeerCertificate;
+use ipnet::IpNet;
 
+use super::flags::ResponseFlags;
 use super::json::JsonFormat;
-use super::record::{HeaderLookup, LogRecord};
+use super::record::LogRecord;
 use super::time_format::write_time;
+use super::value::{address, certificate, number, text};
 
 /// What Envoy writes when no format is given.
 pub const ENVOY_DEFAULT_FORMAT: &str = concat!(
@@ -74,7 +76,7 @@ pub(super) fn fill(template: &Template, record: &LogRecord<'_>, missing: &str, o
 }
 
 /// Cuts at a character boundary at or below `length`.
-fn cut(out: &mut String, length: usize) {
+pub(super) fn cut(out: &mut String, length: usize) {
     if out.len() > length {
         out.truncate(out.floor_char_boundary(length));
     }
@@ -91,12 +93,19 @@ pub(super) fn write_operator(
             // The format was checked when the config was compiled.
             write_time(out, format, at).is_ok()
         }),
+        Operator::EmitTime(format) => write_time(out, format, SystemTime::now()).is_ok(),
+        Operator::Certificate(of, CertificateField::ValidFrom(format)) => {
+            write_validity(certificate(*of, record), |(from, _)| from, format, out)
+        }
+        Operator::Certificate(of, CertificateField::ValidUntil(format)) => {
+            write_validity(certificate(*of, record), |(_, until)| until, format, out)
+        }
         // No flag is a dash, also where other missing values are left out.
         Operator::ResponseFlags | Operator::ResponseFlagsLong if record.flags.is_empty() => {
             push(out, "-")
         }
-        Operator::ResponseFlags => push(out, &record.flags.short()),
-        Operator::ResponseFlagsLong => push(out, &record.flags.long()),
+        Operator::ResponseFlags => push(out, &flags(record, ResponseFlags::short)),
+        Operator::ResponseFlagsLong => push(out, &flags(record, ResponseFlags::long)),
         Operator::Address(of, part) => write_address(address(*of, record), *part, out),
         Operator::UpstreamHost => record
             .upstream_host
@@ -111,126 +120,17 @@ pub(super) fn write_operator(
     }
 }
 
+fn flags(record: &LogRecord<'_>, name: fn(ResponseFlags) -> String) -> String {
+    if record.kind == "TcpConnectionEnd" {
+        record.flags.of_connection(name)
+    } else {
+        name(record.flags)
+    }
+}
+
 fn push(out: &mut String, value: &str) -> bool {
     out.push_str(value);
     true
-}
-
-/// The value of a numeric operator; `None` when it is not known, and for other operators.
-pub(super) fn number(operator: &Operator, record: &LogRecord<'_>) -> Option<u64> {
-    let millis = |span: Option<Duration>| {
-        span.map(|span| u64::try_from(span.as_millis()).unwrap_or(u64::MAX))
-    };
-    match operator {
-        Operator::ResponseCode => Some(u64::from(record.status)),
-        Operator::BytesReceived => Some(record.bytes_received),
-        Operator::BytesSent => Some(record.bytes_sent),
-        Operator::Duration => millis(record.duration),
-        Operator::RequestDuration => millis(record.request_duration),
-        Operator::ResponseDuration => millis(record.response_duration),
-        Operator::ResponseTransmitDuration => millis(
-            record
-                .duration
-                .zip(record.response_duration)
-                .map(|(all, response)| all.saturating_sub(response)),
-        ),
-        Operator::UpstreamAttempts => Some(u64::from(record.attempts)),
-        Operator::ConnectionId => Some(record.connection_id),
-        Operator::GrpcStatusNumber => grpc_status(record).map(u64::from),
-        _ => None,
-    }
-}
-
-/// The value of a textual operator; `None` when there is none.
-fn text<'a>(operator: &Operator, record: &LogRecord<'a>) -> Option<Cow<'a, str>> {
-    let known = |value: &'a str| (!value.is_empty()).then_some(Cow::Borrowed(value));
-    match operator {
-        Operator::RequestHeader(first, second) => header(record.request, first, second.as_deref()),
-        Operator::RequestHeaderWithoutQuery(first, second) => {
-            let value = header(record.request, first, second.as_deref())?;
-            let end = value.find('?').unwrap_or(value.len());
-            Some(Cow::Owned(value[..end].to_owned()))
-        }
-        Operator::ResponseHeader(first, second) => {
-            header(record.response, first, second.as_deref())
-        }
-        Operator::ResponseTrailer(first, second) => {
-            header(record.trailers, first, second.as_deref())
-        }
-        Operator::Protocol => known(record.protocol),
-        Operator::ResponseCodeDetails => known(record.status_details),
-        Operator::ConnectionTerminationDetails => known(record.termination_details),
-        Operator::UpstreamTransportFailureReason => known(record.upstream_failure),
-        Operator::DownstreamTransportFailureReason => known(record.downstream_failure),
-        Operator::UpstreamCluster => known(record.cluster_observability_name),
-        Operator::UpstreamClusterRaw => known(record.cluster),
-        Operator::RequestedServerName => known(record.server_name),
-        Operator::RouteName => known(record.route),
-        Operator::VirtualHostName => known(record.virtual_host),
-        Operator::FilterChainName => known(record.filter_chain),
-        Operator::StreamId => known(record.stream_id),
-        Operator::HostName => Some(Cow::Borrowed(host_name())),
-        Operator::DownstreamTlsVersion => known(record.tls_version),
-        Operator::DownstreamPeerUriSan => known(record.peer_uri_san),
-        Operator::DownstreamLocalUriSan => known(record.local_uri_san),
-        Operator::DownstreamPeerSubject => known(record.peer_subject),
-        Operator::LocalReplyBody => Some(Cow::Borrowed(record.local_reply_body)),
-        Operator::GrpcStatus(form) => grpc_status(record).map(|status| form.text(status)),
-        Operator::UpstreamPeerUriSan => known(record.upstream_peer_uri_san),
-        Operator::DynamicMetadata(namespace, path) => {
-            Some(match record.metadata?.find(namespace, path)? {
-                serde_json::Value::String(text) => Cow::Borrowed(text.as_str()),
-                other => Cow::Owned(other.to_string()),
-            })
-        }
-        _ => None,
-    }
-}
-
-/// The status of a gRPC answer, from its trailers or its head.
-fn grpc_status(record: &LogRecord<'_>) -> Option<u32> {
-    let kind = record.request?.header("content-type")?;
-    let rest = kind.strip_prefix("application/grpc")?;
-    if !rest.is_empty() && !rest.starts_with(['+', ';']) {
-        return None;
-    }
-    let found = [record.trailers, record.response].into_iter().flatten();
-    let mut found = found.filter_map(|fields| fields.header("grpc-status"));
-    match found.next() {
-        Some(status) => status.parse().ok(),
-        None if record.status == 0 => None,
-        None => Some(crate::http::grpc_status(record.status)),
-    }
-}
-
-fn header<'a>(
-    headers: Option<&'a dyn HeaderLookup>,
-    first: &str,
-    second: Option<&str>,
-) -> Option<Cow<'a, str>> {
-    let headers = headers?;
-    headers
-        .header(first)
-        .or_else(|| headers.header(second?))
-        .filter(|value| !value.is_empty())
-}
-
-fn host_name() -> &'static str {
-    static NAME: OnceLock<String> = OnceLock::new();
-    NAME.get_or_init(|| {
-        let read = std::fs::read_to_string("/proc/sys/kernel/hostname");
-        read.map_or_else(|_| "-".to_owned(), |name| name.trim().to_owned())
-    })
-}
-
-fn address(of: AddressOf, record: &LogRecord<'_>) -> Option<SocketAddr> {
-    match of {
-        AddressOf::UpstreamLocal => record.upstream_local,
-        AddressOf::UpstreamRemote => record.upstream_remote,
-        AddressOf::DownstreamLocal => record.downstream_local,
-        AddressOf::DownstreamRemote => record.downstream_remote,
-        AddressOf::DownstreamDirectRemote => record.downstream_direct_remote,
-    }
 }
 
 fn write_address(address: Option<SocketAddr>, part: AddressPart, out: &mut String) -> bool {
@@ -239,15 +139,31 @@ fn write_address(address: Option<SocketAddr>, part: AddressPart, out: &mut Strin
             AddressPart::Whole => write!(out, "{address}"),
             AddressPart::Host => write!(out, "{}", address.ip()),
             AddressPart::Port => write!(out, "{}", address.port()),
+            AddressPart::Network(bits) => match IpNet::new(address.ip(), bits) {
+                Ok(network) => write!(out, "{}", network.trunc()),
+                Err(_) => return false,
+            },
         };
         written.is_ok()
     })
 }
 
+fn write_validity(
+    peer: Option<&PeerCertificate>,
+    bound: impl Fn((i64, i64)) -> i64,
+    format: &str,
+    out: &mut String,
+) -> bool {
+    let at = peer.and_then(|peer| {
+        let seconds = u64::try_from(bound(peer.validity())).ok()?;
+        UNIX_EPOCH.checked_add(Duration::from_secs(seconds))
+    });
+    at.is_some_and(|at| write_time(out, format, at).is_ok())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::access_log::ResponseFlags;
 
     fn line(format: &str, record: &LogRecord<'_>) -> String {
         let mut out = String::new();

@@ -3,8 +3,9 @@
 use ferromesh_route::Template;
 use ferromesh_route::template::{Operator, Segment, TemplateError};
 
-use super::format::{fill, number, write_operator};
+use super::format::{cut, fill, write_operator};
 use super::record::LogRecord;
+use super::value::number;
 
 /// A JSON object with templates for values.
 #[derive(Clone, Debug)]
@@ -126,29 +127,24 @@ impl Member {
 fn write_template(template: &Template, record: &LogRecord<'_>, out: &mut String) -> bool {
     let mut text = String::new();
     let present = match template.segments() {
-        [
-            Segment::Operator {
-                operator,
-                limit: None,
-            },
-        ] => {
-            if let Some(number) = number(operator, record) {
-                out.push_str(itoa::Buffer::new().format(number));
-                return true;
+        [Segment::Operator { operator, limit }] => {
+            if limit.is_none() {
+                if let Some(number) = number(operator, record) {
+                    out.push_str(itoa::Buffer::new().format(number));
+                    return true;
+                }
+                if let Operator::DynamicMetadata(namespace, path) = operator {
+                    let found = record.metadata.and_then(|all| all.find(namespace, path));
+                    out.push_str(&found.map_or_else(|| "null".to_owned(), ToString::to_string));
+                    return found.is_some();
+                }
             }
-            if let Operator::DynamicMetadata(namespace, path) = operator {
-                let found = record.metadata.and_then(|all| all.find(namespace, path));
-                out.push_str(&found.map_or_else(|| "null".to_owned(), ToString::to_string));
-                return found.is_some();
+            let present = write_operator(operator, record, &mut text);
+            if let Some(limit) = limit {
+                cut(&mut text, *limit);
             }
-            write_operator(operator, record, &mut text)
+            present
         }
-        [
-            Segment::Operator {
-                operator: Operator::Absent,
-                ..
-            },
-        ] => false,
         _ => {
             fill(template, record, "-", &mut text);
             true

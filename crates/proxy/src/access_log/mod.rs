@@ -9,8 +9,10 @@ mod flags;
 mod format;
 mod json;
 mod record;
+mod requested;
 mod sink;
 mod time_format;
+mod value;
 
 use std::sync::Arc;
 
@@ -18,7 +20,7 @@ pub use filter::{Comparison, LogFilter};
 pub use flags::ResponseFlags;
 pub use format::{ENVOY_DEFAULT_FORMAT, LogFormat, render};
 pub use json::JsonFormat;
-pub use record::{HeaderLookup, LogRecord};
+pub use record::{HeaderLookup, LogRecord, TriedBefore};
 pub use sink::{LogSink, LogSinks};
 pub use time_format::{InvalidTimeFormat, check_template};
 

@@ -2,9 +2,13 @@
 
 use std::borrow::Cow;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use ferromesh_tls::Session;
+
 use super::ResponseFlags;
+use crate::cluster::Endpoint;
 use crate::metadata::Metadata;
 
 /// Lookup of headers or trailers by lower-case name.
@@ -12,6 +16,9 @@ pub trait HeaderLookup {
     /// All values of a header joined with commas. Request lookups also know `:method`, `:path`,
     /// `:authority` and `:scheme`.
     fn header(&self, name: &str) -> Option<Cow<'_, str>>;
+
+    /// How many bytes names and values have together.
+    fn bytes(&self) -> u64;
 }
 
 impl HeaderLookup for http::HeaderMap {
@@ -25,19 +32,45 @@ impl HeaderLookup for http::HeaderMap {
             ))
         }))
     }
+
+    fn bytes(&self) -> u64 {
+        let sizes = self
+            .iter()
+            .map(|(name, value)| name.as_str().len() + value.len());
+        sizes.sum::<usize>() as u64
+    }
+}
+
+/// An endpoint that was tried, and the one before it.
+#[derive(Debug)]
+pub struct TriedBefore {
+    /// The endpoint.
+    pub endpoint: Arc<Endpoint>,
+    /// What was tried before.
+    pub before: Option<Box<Self>>,
 }
 
 /// One request, or one TCP connection. What is not known stays at its default.
 #[derive(Clone, Copy, Default)]
 pub struct LogRecord<'a> {
+    /// What ended, by Envoy's name; empty for lines that stand for neither.
+    pub kind: &'static str,
     /// When it began.
     pub start: Option<SystemTime>,
     /// From the beginning to the last byte of the response.
     pub duration: Option<Duration>,
     /// Until the request was complete.
     pub request_duration: Option<Duration>,
-    /// Until the response began.
+    /// Until the endpoint's answer began.
     pub response_duration: Option<Duration>,
+    /// Until the answer to the client began.
+    pub reply_begin: Option<Duration>,
+    /// Until the request began to go to the endpoint.
+    pub sending_begin: Option<Duration>,
+    /// Until all of it was there to be sent.
+    pub sending_end: Option<Duration>,
+    /// How long the last try waited for its connection.
+    pub pool_wait: Option<Duration>,
     /// Request headers, with edits made on the way upstream.
     pub request: Option<&'a dyn HeaderLookup>,
     /// Response headers.
@@ -46,6 +79,8 @@ pub struct LogRecord<'a> {
     pub trailers: Option<&'a dyn HeaderLookup>,
     /// `HTTP/1.0`, `HTTP/1.1`, `HTTP/2`; empty for TCP.
     pub protocol: &'a str,
+    /// The same with the endpoint.
+    pub upstream_protocol: &'a str,
     /// The status; 0 when there was no response.
     pub status: u16,
     /// Why that status, as `via_upstream`.
@@ -66,6 +101,10 @@ pub struct LogRecord<'a> {
     pub attempts: u32,
     /// The endpoint's address as configured.
     pub upstream_host: Option<&'a crate::cluster::Address>,
+    /// The endpoint's host name; empty without.
+    pub upstream_name: &'a str,
+    /// The endpoint that was tried before.
+    pub tried_before: Option<&'a TriedBefore>,
     /// The proxy's end of the upstream connection.
     pub upstream_local: Option<SocketAddr>,
     /// The endpoint.
@@ -84,26 +123,34 @@ pub struct LogRecord<'a> {
     pub server_name: &'a str,
     /// The route's name.
     pub route: &'a str,
-    /// The virtual host's name.
-    pub virtual_host: &'a str,
     /// The filter chain's name.
     pub filter_chain: &'a str,
     /// The number of the downstream connection.
     pub connection_id: u64,
-    /// The request's own identifier.
-    pub stream_id: &'a str,
-    /// The TLS version with the client.
-    pub tls_version: &'a str,
-    /// URI name of the client's certificate.
-    pub peer_uri_san: &'a str,
-    /// URI name of the proxy's certificate.
-    pub local_uri_san: &'a str,
-    /// Subject of the client's certificate.
-    pub peer_subject: &'a str,
-    /// URI name of the endpoint's certificate.
-    pub upstream_peer_uri_san: &'a str,
+    /// TLS with the client.
+    pub tls: Option<&'a Session>,
+    /// TLS with the endpoint.
+    pub upstream_tls: Option<&'a Session>,
     /// What filters noted.
     pub metadata: Option<&'a Metadata>,
     /// The text of an answer of the proxy's own, while it is being made.
     pub local_reply_body: &'a str,
+}
+
+impl LogRecord<'_> {
+    /// The status of a gRPC answer, from its trailers or its head.
+    pub(crate) fn grpc_status(&self) -> Option<u32> {
+        let kind = self.request?.header("content-type")?;
+        let rest = kind.strip_prefix("application/grpc")?;
+        if !rest.is_empty() && !rest.starts_with(['+', ';']) {
+            return None;
+        }
+        let found = [self.trailers, self.response].into_iter().flatten();
+        let mut found = found.filter_map(|fields| fields.header("grpc-status"));
+        match found.next() {
+            Some(status) => status.parse().ok(),
+            None if self.status == 0 => None,
+            None => Some(crate::http::grpc_status(self.status)),
+        }
+    }
 }

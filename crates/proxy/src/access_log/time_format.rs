@@ -4,7 +4,7 @@ use std::fmt::Write;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use ferromesh_route::Template;
-use ferromesh_route::template::{Operator, Segment};
+use ferromesh_route::template::{CertificateField, Operator, Segment};
 use thiserror::Error;
 use time::OffsetDateTime;
 
@@ -21,10 +21,13 @@ pub struct InvalidTimeFormat {
 /// Checks the time formats of a template, so that a line can always be written.
 pub fn check_template(template: &Template) -> Result<(), InvalidTimeFormat> {
     for segment in template.segments() {
-        if let Segment::Operator {
-            operator: Operator::StartTime(format),
-            ..
-        } = segment
+        if let Segment::Operator { operator, .. } = segment
+            && let Operator::StartTime(format)
+            | Operator::EmitTime(format)
+            | Operator::Certificate(
+                _,
+                CertificateField::ValidFrom(format) | CertificateField::ValidUntil(format),
+            ) = operator
         {
             let mut scratch = String::new();
             write_time(&mut scratch, format, UNIX_EPOCH)?;
@@ -83,6 +86,12 @@ fn write_specifier(out: &mut String, specifier: &str, moment: OffsetDateTime) ->
         b"Y" => write!(out, "{:04}", moment.year()),
         b"m" => write!(out, "{:02}", u8::from(moment.month())),
         b"d" => write!(out, "{:02}", moment.day()),
+        b"e" => write!(out, "{:2}", moment.day()),
+        b"j" => write!(out, "{:03}", moment.ordinal()),
+        b"b" | b"h" => write!(out, "{:.3}", moment.month().to_string()),
+        b"B" => write!(out, "{}", moment.month()),
+        b"a" => write!(out, "{:.3}", moment.weekday().to_string()),
+        b"A" => write!(out, "{}", moment.weekday()),
         b"H" => write!(out, "{:02}", moment.hour()),
         b"M" => write!(out, "{:02}", moment.minute()),
         b"S" => write!(out, "{:02}", moment.second()),

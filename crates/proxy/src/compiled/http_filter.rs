@@ -11,6 +11,7 @@ use ferromesh_types::Str;
 
 use super::access_control::{AccessRules, RbacFilter};
 use super::by_name::{NameFilter, NameRewrite};
+use super::grpc_stats::GrpcStatsFilter;
 use crate::stats::{CorsStats, FaultStats};
 
 /// An HTTP filter that has an effect here.
@@ -26,6 +27,8 @@ pub enum HttpFilter {
     Cors(Arc<CorsFilter>),
     /// Lets gRPC-Web clients call gRPC endpoints.
     GrpcWeb,
+    /// Numbers of gRPC methods.
+    GrpcStats(Arc<GrpcStatsFilter>),
     /// Role-based access control.
     Rbac(Arc<RbacFilter>),
     /// Looks up the host of requests.

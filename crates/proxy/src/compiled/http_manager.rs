@@ -46,6 +46,8 @@ pub struct HttpManager {
     pub internal_addresses: InternalAddresses,
     /// How `x-request-id` is made and read.
     pub request_ids: RequestIds,
+    /// Whether tracing is configured: then routes' operations are told.
+    pub traces: bool,
     /// What happens to `x-forwarded-client-cert`.
     pub forward_client_cert: ForwardClientCert,
     /// What our own entry of that header says.

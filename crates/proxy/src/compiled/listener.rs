@@ -77,7 +77,7 @@ pub struct ListenerFilter {
 }
 
 /// What a listener filter does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ListenerFilterKind {
     /// Takes the original destination of a redirected connection as its destination.
     OriginalDestination,
@@ -93,7 +93,22 @@ pub enum ListenerFilterKind {
         v1: bool,
         /// Whether headers of version 2 are read.
         v2: bool,
+        /// What is noted of the header's further entries.
+        notes: Vec<HeaderNote>,
     },
+}
+
+/// Notes an entry of a PROXY protocol header in the connection's metadata.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HeaderNote {
+    /// The type of the entry.
+    pub entry: u8,
+    /// Where the note goes.
+    pub namespace: Str,
+    /// Under which key.
+    pub key: String,
+    /// Whether the value is written as base64, and not as text.
+    pub base64: bool,
 }
 
 /// A condition on a connection's destination.

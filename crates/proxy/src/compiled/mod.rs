@@ -17,6 +17,7 @@ mod cluster;
 mod connection_limit;
 mod edge;
 mod filter_chain;
+mod grpc_stats;
 mod http2;
 mod http_filter;
 mod http_manager;
@@ -41,6 +42,7 @@ pub use cluster::{
 pub use connection_limit::{ConnectionLimit, ConnectionSlot};
 pub use edge::{InternalAddresses, RequestIds, StripPort, TraceSampling};
 pub use filter_chain::{FilterChain, FilterChains, NetworkFilter, TerminalFilter};
+pub use grpc_stats::{GrpcMethods, GrpcStatsFilter, MethodStats};
 pub use http_filter::{
     Abort, AbortKind, AlpnOverride, CorsFilter, CorsPolicy, Delay, Fault, FaultFilter, HttpFilter,
     PeerMetadata, RouteFilter, RouteFilters,
@@ -51,7 +53,8 @@ pub use http_manager::{
 };
 pub use http2::{Http2Keepalive, Http2Settings};
 pub use listener::{
-    Listener, ListenerFilter, ListenerFilterKind, ListenerPredicate, Listeners, TrafficDirection,
+    HeaderNote, Listener, ListenerFilter, ListenerFilterKind, ListenerPredicate, Listeners,
+    TrafficDirection,
 };
 pub use local_replies::{LocalReplies, ReplyFormat, ReplyMapper};
 pub use overload::{Monitor, OverloadAction, OverloadSettings, Trigger};

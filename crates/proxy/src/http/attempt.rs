@@ -5,6 +5,7 @@ use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Instant;
 
 use ferromesh_http::{Frame, Framing, Method, ResponseHead};
 use ferromesh_route::Action;
@@ -180,11 +181,21 @@ impl Exchange<'_> {
         }
         let acquired = {
             let mut acquiring = pin!(acquire(self.worker, cluster, endpoint, &wanted));
-            poll_fn(|cx| match acquiring.as_mut().poll(cx) {
+            let mut waited = false;
+            let acquired = poll_fn(|cx| match acquiring.as_mut().poll(cx) {
                 Poll::Ready(result) => Poll::Ready(Ok(result)),
-                Poll::Pending => ends.poll_interrupted(cx).map(Err),
+                Poll::Pending => {
+                    waited = true;
+                    ends.poll_interrupted(cx).map(Err)
+                }
             })
-            .await?
+            .await?;
+            // Who finds a kept connection has not waited, and needs no look at the clock.
+            let now = || Some(Instant::now());
+            if acquired.is_ok() {
+                self.outcome.connected = if waited { now() } else { self.outcome.tried };
+            }
+            acquired
         };
         let (acquired, slot) = start::admit(acquired, cluster, limits)?;
         cluster.note(endpoint, Finding::Connected);
@@ -289,6 +300,9 @@ impl Exchange<'_> {
                 let sent = match frame {
                     Ok(Frame::Data(data)) => {
                         outcome.bytes_sent += data.len() as u64;
+                        if let Some(messages) = &mut ends.body.messages {
+                            messages.answer.feed(&data);
+                        }
                         ends.deadlines.moved();
                         answered = upstream.is_body_done();
                         ends.downstream.send_data(data, answered)

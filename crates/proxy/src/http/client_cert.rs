@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use ferromesh_http::Headers;
 use ferromesh_tls::PeerCertificate;
 
+use crate::certificate;
 use crate::compiled::{ClientCertDetails, ForwardClientCert, HttpManager};
 use crate::listener::Connection;
 
@@ -24,10 +25,8 @@ pub(super) fn apply(manager: &HttpManager, connection: &Connection, headers: &mu
     if mode == ForwardClientCert::ForwardOnly {
         return;
     }
-    let local = connection
-        .tls
-        .as_ref()
-        .and_then(|tls| tls.local_uri.as_deref());
+    let local = connection.tls.as_ref();
+    let local = local.and_then(|tls| tls.session.local.as_ref()?.uris().next());
     let entry = entry(manager.client_cert_details, peer, local);
     let value = match headers.joined(NAME) {
         Some(present) if mode == ForwardClientCert::AppendForward => format!("{present},{entry}"),
@@ -44,24 +43,16 @@ fn entry(details: ClientCertDetails, peer: &PeerCertificate, local: Option<&str>
     }
     put(&mut text, "Hash", &peer.sha256());
     if details.cert {
-        let leaf: String = peer.chain().take(1).map(pem).collect();
-        put(
-            &mut text,
-            "Cert",
-            &format!("\"{}\"", percent_encoded(&leaf)),
-        );
+        let leaf = certificate::encoded(peer.chain().take(1));
+        put(&mut text, "Cert", &format!("\"{leaf}\""));
     }
     if details.chain {
-        let chain: String = peer.chain().map(pem).collect();
-        put(
-            &mut text,
-            "Chain",
-            &format!("\"{}\"", percent_encoded(&chain)),
-        );
+        let chain = certificate::encoded(peer.chain());
+        put(&mut text, "Chain", &format!("\"{chain}\""));
     }
     if details.subject {
-        let subject = peer.subject().replace('\\', "\\\\").replace('"', "\\\"");
-        put(&mut text, "Subject", &format!("\"{subject}\""));
+        // Its special characters are escaped already (RFC 2253 section 2.4), quotes too.
+        put(&mut text, "Subject", &format!("\"{}\"", peer.subject()));
     }
     if details.uri {
         for uri in peer.uris() {
@@ -80,53 +71,4 @@ fn put(text: &mut String, key: &str, value: &str) {
     let separator = if text.is_empty() { "" } else { ";" };
     // Writing into a String cannot fail.
     let _ = write!(text, "{separator}{key}={value}");
-}
-
-fn pem(der: &[u8]) -> String {
-    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut encoded = String::with_capacity(der.len() * 4 / 3 + 4);
-    for group in der.chunks(3) {
-        let bits = group
-            .iter()
-            .fold(0_u32, |bits, byte| (bits << 8) | u32::from(*byte))
-            << (8 * (3 - group.len()));
-        for place in 0..4 {
-            let symbol = ALPHABET[((bits >> (18 - 6 * place)) & 63) as usize];
-            encoded.push(if place <= group.len() {
-                symbol as char
-            } else {
-                '='
-            });
-        }
-    }
-    let mut text = String::from("-----BEGIN CERTIFICATE-----\n");
-    for line in encoded.as_bytes().chunks(64) {
-        text.push_str(&String::from_utf8_lossy(line));
-        text.push('\n');
-    }
-    text.push_str("-----END CERTIFICATE-----\n");
-    text
-}
-
-fn percent_encoded(text: &str) -> String {
-    text.bytes().fold(String::new(), |mut out, byte| {
-        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~') {
-            out.push(byte as char);
-        } else {
-            let _ = write!(out, "%{byte:02X}");
-        }
-        out
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn pem_is_base64_with_padding() {
-        assert!(pem(b"M").contains("\nTQ==\n"));
-        assert!(pem(b"Ma").contains("\nTWE=\n"));
-        assert!(pem(b"Man").contains("\nTWFu\n"));
-    }
 }

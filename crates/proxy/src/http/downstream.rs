@@ -7,7 +7,8 @@ use ferromesh_http::http1::{BodyError, Connection, ConnectionError};
 use ferromesh_http::http2::ServerStream;
 use ferromesh_http::{Frame, Framing, Headers, ResponseHead, Version};
 
-use super::grpc_web::GrpcWeb;
+use super::grpc_web::{GrpcWeb, Malformed};
+use super::local_reply::{LocalReply, refuse_body};
 use crate::worker::{Timer, Transport};
 
 /// Answer bytes that wait for a slow client before the endpoint is held back: enough to fill the
@@ -107,13 +108,22 @@ impl Downstream<'_> {
             };
             match frame {
                 Frame::Data(data) => {
-                    let data = web.decode(data).map_err(|_| Gone)?;
+                    let data = match web.decode(data) {
+                        Ok(data) => data,
+                        Err(malformed) => {
+                            web.refuse(malformed);
+                            return Poll::Ready(Err(Gone));
+                        }
+                    };
                     if !data.is_empty() {
                         return Poll::Ready(Ok(Frame::Data(data)));
                     }
                 }
                 frame if web.is_whole() => return Poll::Ready(Ok(frame)),
-                _ => return Poll::Ready(Err(Gone)),
+                _ => {
+                    web.refuse(Malformed::Length);
+                    return Poll::Ready(Err(Gone));
+                }
             }
         }
     }
@@ -141,10 +151,13 @@ impl Downstream<'_> {
         }
     }
 
-    /// What is wrong with the body of the request, of which nothing more can be read.
-    pub(crate) fn malformed(&self) -> Option<BodyError> {
+    /// The answer to a body of which nothing more can be read, because something is wrong with it.
+    pub(super) fn refusal(&self) -> Option<LocalReply> {
+        if let Some(reply) = self.grpc_web.as_ref().and_then(|web| web.refusal()) {
+            return Some(reply);
+        }
         match &self.wire {
-            Wire::Http1(side) => side.malformed,
+            Wire::Http1(side) => side.malformed.map(refuse_body),
             Wire::Http2(_) => None,
         }
     }

@@ -6,13 +6,13 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
-use ferromesh_http::{Headers, RequestHead, ResponseHead};
+use ferromesh_http::{Headers, RequestHead, ResponseHead, Version};
 use ferromesh_route::{EndpointMatch, Route, VirtualHost};
-use ferromesh_types::Str;
+use ferromesh_tls::Session;
 
 use super::filter::Memory;
 use super::view::View;
-use crate::access_log::ResponseFlags;
+use crate::access_log::{ResponseFlags, TriedBefore};
 use crate::cluster::Endpoint;
 use crate::compiled::{Cluster, Config, HttpManager};
 use crate::listener::Connection;
@@ -34,6 +34,8 @@ pub(super) struct Exchange<'w> {
     pub(super) alt_response: bool,
     /// Whether the answer carries the request's id.
     pub(super) id_in_response: bool,
+    /// Whether the client's proxy told what is done.
+    pub(super) operation_came: bool,
     pub(super) virtual_host: Option<Arc<VirtualHost>>,
     pub(super) route: Option<Arc<Route>>,
     pub(super) cluster: Option<Arc<Cluster>>,
@@ -56,11 +58,20 @@ pub(super) struct Outcome {
     pub(super) failure: String,
     pub(super) endpoint: Option<Arc<Endpoint>>,
     pub(super) upstream_local: Option<SocketAddr>,
-    pub(super) upstream_peer_uri: Option<Str>,
+    /// What TLS with the endpoint established.
+    pub(super) upstream_tls: Option<Arc<Session>>,
+    /// What is spoken with the endpoint; `None` before there is a connection.
+    pub(super) upstream_version: Option<Version>,
+    /// The endpoint that was tried before the one that is in `endpoint`.
+    pub(super) tried_before: Option<Box<TriedBefore>>,
     pub(super) attempts: u32,
+    /// Whether the answer is the proxy's own.
+    pub(super) own: bool,
     pub(super) bytes_sent: u64,
     /// When the last try began.
     pub(super) tried: Option<Instant>,
+    /// When the last try had its connection.
+    pub(super) connected: Option<Instant>,
     /// When the answer began.
     pub(super) answered: Option<Instant>,
     pub(super) response: Option<ResponseHead>,

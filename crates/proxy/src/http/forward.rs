@@ -17,7 +17,7 @@ use super::exchange::{End, Exchange};
 use super::local_reply::LocalReply;
 use super::retry::{Retries, Verdict, is_idempotent};
 use super::upload::RequestBody;
-use crate::access_log::ResponseFlags;
+use crate::access_log::{ResponseFlags, TriedBefore};
 use crate::cluster::{Endpoint, Finding, Resource, Thresholds};
 use crate::compiled::{Cluster, Discovery, UpstreamHttp};
 use crate::upstream::ResetReason;
@@ -235,7 +235,11 @@ impl Exchange<'_> {
         };
         self.outcome.attempts += 1;
         self.outcome.tried = Some(now);
-        self.outcome.endpoint = Some(Arc::clone(endpoint));
+        let before = self.outcome.endpoint.replace(Arc::clone(endpoint));
+        if let Some(endpoint) = before {
+            let before = self.outcome.tried_before.take();
+            self.outcome.tried_before = Some(Box::new(TriedBefore { endpoint, before }));
+        }
         cluster.stats.upstream_rq_total().inc();
         if retries.has_policy() {
             retries.previous.push(endpoint.address.clone());

@@ -4,7 +4,7 @@
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::sync::OnceLock;
 
-use ferromesh_http::{Headers, RequestHead, Scheme};
+use ferromesh_http::{Headers, RequestHead, Scheme, Version};
 
 use crate::compiled::HttpManager;
 use crate::listener::Connection;
@@ -76,7 +76,7 @@ pub(super) fn apply(
             );
         }
     }
-    head.scheme = match headers.find("x-forwarded-proto") {
+    let forwarded = match headers.find("x-forwarded-proto") {
         Some(b"https") => Scheme::Https,
         Some(b"http") => Scheme::Http,
         Some(_) => own,
@@ -85,6 +85,10 @@ pub(super) fn apply(
             own
         }
     };
+    // An HTTP/2 request says its scheme itself.
+    if head.version != Version::Http2 {
+        head.scheme = forwarded;
+    }
     let client = found.address.ip();
     let internal = found.alone && manager.internal_addresses.contains(client);
     let edge = manager.use_remote_address && !internal;

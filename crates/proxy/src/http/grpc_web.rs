@@ -6,12 +6,29 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::{BufMut, Bytes, BytesMut};
 use ferromesh_http::{Framing, Headers, ResponseHead};
 
+use super::local_reply::LocalReply;
+
 /// Marks the message that holds the trailers.
 const TRAILERS: u8 = 0x80;
 
 /// The text is not base64.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Malformed;
+pub(super) enum Malformed {
+    /// It has other characters.
+    Characters,
+    /// It ends within a group of four.
+    Length,
+}
+
+impl Malformed {
+    /// Envoy's name of what is wrong.
+    fn details(self) -> &'static str {
+        match self {
+            Self::Characters => "grpc_base_64_decode_failed",
+            Self::Length => "grpc_base_64_decode_failed_bad_size",
+        }
+    }
+}
 
 /// The translation of one exchange.
 #[derive(Debug, Default)]
@@ -22,6 +39,8 @@ pub(super) struct GrpcWeb {
     answers: bool,
     /// Up to three characters whose group of four is not complete.
     rest: Vec<u8>,
+    /// What was found to be wrong with the request.
+    malformed: Option<Malformed>,
 }
 
 impl GrpcWeb {
@@ -73,7 +92,7 @@ impl GrpcWeb {
             let (section, after) = left.split_at(end);
             STANDARD
                 .decode_vec(section, &mut decoded)
-                .map_err(|_| Malformed)?;
+                .map_err(|_| Malformed::Characters)?;
             left = after;
         }
         Ok(decoded.into())
@@ -82,6 +101,20 @@ impl GrpcWeb {
     /// Whether the request's body may end here.
     pub(super) fn is_whole(&self) -> bool {
         self.rest.is_empty()
+    }
+
+    /// Notes what is wrong with the request.
+    pub(super) fn refuse(&mut self, malformed: Malformed) {
+        self.malformed = Some(malformed);
+    }
+
+    /// The answer to a request that cannot be decoded.
+    pub(super) fn refusal(&self) -> Option<LocalReply> {
+        let malformed = self.malformed?;
+        let text = "Bad gRPC-web request, invalid base64 data.";
+        let mut reply = LocalReply::new(400, text, malformed.details());
+        reply.keeps_status = true;
+        Some(reply)
     }
 
     /// A part of the answer's body, as the client wants it. Each part is a section of its own, so
@@ -149,7 +182,7 @@ mod tests {
 
     #[test]
     fn what_is_not_base64_is_found() {
-        assert_eq!(decoded(&["a*b!"]), Err(Malformed));
+        assert_eq!(decoded(&["a*b!"]), Err(Malformed::Characters));
     }
 
     #[test]

@@ -22,6 +22,8 @@ pub(crate) struct LocalReply {
     pub(crate) flags: ResponseFlags,
     /// For gRPC clients, instead of the one that follows from the HTTP status.
     pub(crate) grpc_status: Option<u32>,
+    /// Whether gRPC clients get the HTTP status, too.
+    pub(crate) keeps_status: bool,
     /// Fields besides those of every answer.
     pub(crate) headers: Vec<(&'static str, String)>,
     /// Whether the connection ends with it.
@@ -36,6 +38,7 @@ impl LocalReply {
             details: Cow::Borrowed(details),
             flags: ResponseFlags::default(),
             grpc_status: None,
+            keeps_status: false,
             headers: Vec::new(),
             closing: false,
         }
@@ -115,6 +118,7 @@ impl LocalReply {
             details: format!("upstream_reset_before_response_started{{{detail}}}").into(),
             flags: reason.flag(),
             grpc_status: None,
+            keeps_status: false,
             headers: Vec::new(),
             closing: false,
         };

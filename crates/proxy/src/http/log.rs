@@ -1,9 +1,15 @@
 //! The end of an exchange: numbers and log lines.
 
+use std::time::Instant;
+
+use ferromesh_http::Version;
+
 use super::exchange::Exchange;
+use super::filter;
 use super::upload::RequestBody;
 use super::view::{FieldLookup, RequestLookup};
 use crate::access_log::{LogRecord, log_all};
+use crate::compiled::HttpFilter;
 
 impl Exchange<'_> {
     /// Writes the log lines and counts the answer.
@@ -16,7 +22,8 @@ impl Exchange<'_> {
         if let Some(response) = &self.outcome.response {
             stats.completed(response.status);
         }
-        if self.manager.access_logs.is_empty() {
+        let counts_messages = body.messages.is_some();
+        if self.manager.access_logs.is_empty() && !counts_messages {
             return;
         }
         let request = RequestLookup(&self.head);
@@ -25,13 +32,31 @@ impl Exchange<'_> {
         let trailers = self.outcome.trailers.as_ref().map(FieldLookup);
         let mut record = self.base_record(&request);
         record.duration = Some(self.started.elapsed());
-        let since = |instant: std::time::Instant| instant.duration_since(self.started);
+        record.kind = "DownstreamEnd";
+        let since = |instant: Instant| instant.saturating_duration_since(self.started);
         record.request_duration = body.completed.map(since);
-        record.response_duration = self.outcome.answered.map(since);
+        // The proxy passes a head on in the moment in which it is complete.
+        record.reply_begin = self.outcome.answered.map(since);
+        record.response_duration = record.reply_begin.filter(|_| !self.outcome.own);
+        let connected = self.outcome.connected;
+        record.sending_begin = connected.map(since);
+        record.sending_end = connected
+            .zip(body.completed)
+            .map(|(begun, end)| since(begun.max(end)));
+        let tried = self.outcome.tried.zip(connected);
+        record.pool_wait = tried.map(|(tried, ready)| ready.saturating_duration_since(tried));
         record.response = fields.as_ref().map(|fields| fields as _);
         record.trailers = trailers.as_ref().map(|fields| fields as _);
         record.status = response.map_or(0, |head| head.status);
         record.bytes_received = body.received;
+        if counts_messages {
+            let status = record.grpc_status();
+            for filter in &self.manager.filters {
+                if let HttpFilter::GrpcStats(filter) = filter {
+                    filter::grpc_stats::on_end(filter, self, body, status);
+                }
+            }
+        }
         log_all(&self.manager.access_logs, &record);
     }
 
@@ -49,15 +74,19 @@ impl Exchange<'_> {
             upstream_failure: &outcome.failure,
             bytes_sent: outcome.bytes_sent,
             attempts: outcome.attempts,
+            upstream_protocol: outcome.upstream_version.map_or("", Version::as_str),
             upstream_host: endpoint.map(|endpoint| &endpoint.address),
+            upstream_name: endpoint.map_or("", |endpoint| &endpoint.hostname),
+            tried_before: outcome.tried_before.as_deref(),
             upstream_local: outcome.upstream_local,
-            upstream_remote: endpoint.and_then(|endpoint| endpoint.address.ip()),
+            upstream_remote: endpoint
+                .filter(|_| outcome.upstream_version.is_some())
+                .and_then(|endpoint| endpoint.address.ip()),
             cluster: cluster.map_or("", |cluster| &cluster.name),
             cluster_observability_name: cluster.map_or("", |cluster| &cluster.observability_name),
             downstream_remote: Some(self.client),
             route: self.route.as_ref().map_or("", |route| &route.name),
-            virtual_host: self.virtual_host.as_ref().map_or("", |host| &host.name),
-            upstream_peer_uri_san: outcome.upstream_peer_uri.as_deref().unwrap_or_default(),
+            upstream_tls: outcome.upstream_tls.as_deref(),
             metadata: Some(&self.metadata),
             ..self.connection.record()
         }

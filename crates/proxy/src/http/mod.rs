@@ -3,7 +3,7 @@
 //!
 //! | file | step |
 //! |---|---|
-//! | `prepare`, `path`, `forwarding`, `request_id`, `client_cert` | what the connection manager does to a request first |
+//! | `prepare`, `path`, `forwarding`, `request_id`, `client_cert`, `decorator` | what the connection manager does to a request first |
 //! | `stream` | the exchange: route, filters, answer, log |
 //! | `forward`, `choose`, `edit`, `timeout` | cluster, endpoint, edits, the tries |
 //! | `answer` | passing an answer on |
@@ -15,6 +15,7 @@
 //! | `respond` | what happens to an answer on its way back |
 //! | `filter` | HTTP filters |
 //! | `grpc_web` | bodies and trailers for clients that see no trailers |
+//! | `grpc_messages` | counting messages in bodies |
 //! | `keepalive` | whether the other side of an HTTP/2 connection is still there |
 //! | `downstream`, `upstream` | the two ends, over HTTP/1.1 or HTTP/2 |
 
@@ -24,12 +25,14 @@ mod by_name;
 mod choose;
 mod client_cert;
 mod deadline;
+mod decorator;
 mod downstream;
 mod edit;
 mod exchange;
 mod filter;
 mod forward;
 mod forwarding;
+mod grpc_messages;
 mod grpc_web;
 mod hedge;
 mod keepalive;

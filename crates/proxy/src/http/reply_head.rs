@@ -40,7 +40,9 @@ impl LocalReply {
         }
         if audience.grpc {
             let status = self.grpc_status.unwrap_or_else(|| grpc_status(head.status));
-            head.status = 200;
+            if !self.keeps_status {
+                head.status = 200;
+            }
             head.headers.set("content-type", "application/grpc");
             head.headers.set("grpc-status", status.to_string());
             if !text.is_empty() && !audience.head_only {

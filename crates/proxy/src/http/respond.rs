@@ -46,6 +46,7 @@ impl Exchange<'_> {
 
     /// The fields of every answer, from upstream or the proxy's own.
     fn put_own_fields(&self, head: &mut ResponseHead) {
+        self.answer_operation(head);
         for cookie in &self.outcome.cookies {
             head.headers.append("set-cookie", cookie);
         }
@@ -109,7 +110,9 @@ impl Exchange<'_> {
             return;
         }
         let request = RequestLookup(&self.head);
-        let record = self.base_record(&request);
+        let mut record = self.base_record(&request);
+        // As in Envoy, an answer of the proxy's own has no status yet.
+        record.status = if self.outcome.own { 0 } else { head.status };
         let mut edit = |edits| mutate::response(edits, &mut head.headers, &record);
         if table.most_specific_headers_win {
             levels.into_iter().rev().flatten().for_each(&mut edit);
@@ -126,6 +129,7 @@ impl Exchange<'_> {
         downstream: &mut Downstream<'_>,
     ) -> End {
         self.explain(reply.flags, reply.details.clone());
+        self.outcome.own = true;
         let closing = reply.closing || asks_for_tunnel(&self.head);
         let (head, content) = self.own_answer(reply);
         if let Some(side) = downstream.http1_side() {

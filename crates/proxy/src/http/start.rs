@@ -115,7 +115,11 @@ pub(crate) fn take_place(
 /// Notes where a request goes.
 pub(super) fn note(acquired: &Acquired, outcome: &mut Outcome) {
     outcome.upstream_local = acquired.local();
-    outcome.upstream_peer_uri = acquired.peer_uri().cloned();
+    outcome.upstream_tls = acquired.tls().cloned();
+    outcome.upstream_version = Some(match acquired {
+        Acquired::Http1(_) => Version::Http11,
+        Acquired::Http2(_) => Version::Http2,
+    });
 }
 
 /// Sends the head.

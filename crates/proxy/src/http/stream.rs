@@ -15,7 +15,7 @@ use ferromesh_route::{Action, Redirect, Route};
 use super::downstream::Downstream;
 use super::exchange::{End, Exchange, Outcome};
 use super::filter::{self, Verdict};
-use super::local_reply::{LocalReply, is_grpc, refuse_body};
+use super::local_reply::{LocalReply, is_grpc};
 use super::prepare;
 use super::upload::RequestBody;
 use crate::access_log::ResponseFlags;
@@ -57,6 +57,7 @@ pub(crate) async fn run(
         client: connection.peer,
         alt_response: false,
         id_in_response: false,
+        operation_came: false,
         virtual_host: None,
         route: None,
         cluster: None,
@@ -69,10 +70,10 @@ pub(crate) async fn run(
     let mut end = exchange.serve(&mut body, downstream).await;
     if end == End::Gone
         && exchange.outcome.answered.is_none()
-        && let Some(error) = downstream.malformed()
+        && let Some(reply) = downstream.refusal()
     {
         stats.downstream_cx_protocol_error().inc();
-        end = exchange.reply(refuse_body(error), &body, downstream).await;
+        end = exchange.reply(reply, &body, downstream).await;
     }
     if end != End::Complete {
         downstream.abort();
@@ -104,6 +105,7 @@ impl Exchange<'_> {
             Err(reply) => return self.reply(reply, body, downstream).await,
         }
         let found = self.find_route();
+        self.tell_operation();
         match filter::on_request(self, body, downstream).await {
             Verdict::Pass => {}
             Verdict::Reply(reply) => return self.reply(*reply, body, downstream).await,

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use ferromesh_http::{Frame, Framing, Headers};
 
 use super::downstream::{Downstream, Gone};
+use super::grpc_messages::Messages;
 use super::mirror::Mirrors;
 use super::upstream::Upstream;
 use crate::upstream::ResetReason;
@@ -28,6 +29,8 @@ pub(super) struct RequestBody {
     limit: usize,
     /// Copies that wait for the rest of the body.
     pub(super) mirrors: Option<Box<Mirrors>>,
+    /// gRPC messages of request and answer, where a filter counts them.
+    pub(super) messages: Option<Box<Messages>>,
 }
 
 impl RequestBody {
@@ -43,6 +46,7 @@ impl RequestBody {
             whole: true,
             limit,
             mirrors: None,
+            messages: None,
         }
     }
 
@@ -95,6 +99,9 @@ impl RequestBody {
 
     fn keep(&mut self, data: &Bytes) {
         self.received += data.len() as u64;
+        if let Some(messages) = &mut self.messages {
+            messages.request.feed(data);
+        }
         if let Some(mirrors) = &mut self.mirrors
             && !mirrors.keep(data)
         {

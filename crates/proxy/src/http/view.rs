@@ -63,6 +63,25 @@ impl HeaderLookup for RequestLookup<'_> {
             _ => head.headers.joined(name),
         }
     }
+
+    fn bytes(&self) -> u64 {
+        let head = self.0;
+        let pseudo = [
+            (":method", head.method.as_str()),
+            (":path", head.path()),
+            (":authority", head.authority()),
+            (":scheme", head.scheme.as_str()),
+        ];
+        let pseudo = pseudo.iter().filter(|(_, value)| !value.is_empty());
+        let pseudo: usize = pseudo.map(|(name, value)| name.len() + value.len()).sum();
+        pseudo as u64 + bytes_of(&head.headers)
+    }
+}
+
+fn bytes_of(headers: &Headers) -> u64 {
+    let fields = headers.iter();
+    let sizes = fields.map(|(name, value)| (name.len() + value.len()) as u64);
+    sizes.sum()
 }
 
 /// A response head or trailers as logs see them.
@@ -71,5 +90,9 @@ pub(super) struct FieldLookup<'a>(pub(super) &'a Headers);
 impl HeaderLookup for FieldLookup<'_> {
     fn header(&self, name: &str) -> Option<Cow<'_, str>> {
         self.0.joined(name)
+    }
+
+    fn bytes(&self) -> u64 {
+        bytes_of(self.0)
     }
 }

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use ferromesh_tls::PeerCertificate;
+use ferromesh_tls::{PeerCertificate, Session};
 use ferromesh_types::Str;
 
 use crate::access_log::LogRecord;
@@ -42,14 +42,10 @@ pub(crate) struct Connection {
 
 /// What TLS with the client established.
 pub(crate) struct TlsPeer {
-    /// `TLSv1.2` or `TLSv1.3`.
-    pub(crate) version: &'static str,
+    /// What the handshake established.
+    pub(crate) session: Session,
     /// The protocol that ALPN agreed on.
     pub(crate) alpn: Option<Vec<u8>>,
-    /// The client's verified certificate.
-    pub(crate) peer: Option<PeerCertificate>,
-    /// URI name of our own certificate.
-    pub(crate) local_uri: Option<Str>,
 }
 
 impl Connection {
@@ -106,8 +102,6 @@ impl Connection {
 
     /// What an access log knows of the connection itself.
     pub(crate) fn record(&self) -> LogRecord<'_> {
-        let tls = self.tls.as_ref();
-        let peer = self.peer_certificate();
         LogRecord {
             downstream_local: Some(self.destination),
             downstream_remote: Some(self.peer),
@@ -115,12 +109,7 @@ impl Connection {
             server_name: &self.server_name,
             filter_chain: &self.chain.name,
             connection_id: self.id,
-            tls_version: tls.map_or("", |tls| tls.version),
-            peer_uri_san: peer.and_then(|peer| peer.uris().next()).unwrap_or_default(),
-            local_uri_san: tls
-                .and_then(|tls| tls.local_uri.as_deref())
-                .unwrap_or_default(),
-            peer_subject: peer.map_or("", |peer| peer.subject()),
+            tls: self.tls.as_ref().map(|tls| &tls.session),
             metadata: Some(&self.metadata),
             ..LogRecord::default()
         }
@@ -128,6 +117,6 @@ impl Connection {
 
     /// The client's certificate, over mutual TLS.
     pub(crate) fn peer_certificate(&self) -> Option<&PeerCertificate> {
-        self.tls.as_ref()?.peer.as_ref()
+        self.tls.as_ref()?.session.peer.as_ref()
     }
 }

@@ -1,15 +1,19 @@
 //! The listener filters: they look at the first bytes, which stay in front of the connection.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use bytes::{Buf, BytesMut};
 use ferromesh_net::{
-    ProxyAddresses, ProxyHeader, ProxyVersion, parse_proxy_header, proxy_header_version,
+    ProxyAddresses, ProxyHeader, ProxyVersion, parse_proxy_header, proxy_header_entries,
+    proxy_header_version,
 };
 use ferromesh_tls::{ClientHello, Inspected, inspect_client_hello};
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 
 use super::inspect_http::{HttpKind, inspect_http};
-use crate::compiled::{Listener, ListenerFilterKind};
+use crate::compiled::{HeaderNote, Listener, ListenerFilterKind};
+use crate::metadata::Metadata;
 
 /// Bytes that are read at most before the inspectors must have decided: a ClientHello has up to
 /// 16 KiB, and a record header on top.
@@ -24,6 +28,8 @@ pub(super) struct Findings {
     pub(super) hello: Option<ClientHello>,
     /// The HTTP version, when a request line or preface was seen.
     pub(super) http: Option<HttpKind>,
+    /// What is noted of a PROXY protocol header.
+    pub(super) metadata: Metadata,
     /// Source and destination that a PROXY protocol header named; it was taken off the bytes.
     pub(super) proxied: Option<ProxyAddresses>,
 }
@@ -47,18 +53,18 @@ struct Pending {
 }
 
 /// What is asked of the PROXY protocol header.
-#[derive(Clone, Copy)]
 struct ExpectedHeader {
     /// Whether connections without the header are accepted.
     optional: bool,
     v1: bool,
     v2: bool,
+    notes: Vec<HeaderNote>,
 }
 
 impl ExpectedHeader {
     /// The header, as far as its version is allowed. Where the header is optional, bytes that look
     /// like that of another version are not looked at.
-    fn read(self, bytes: &[u8]) -> ProxyHeader {
+    fn read(&self, bytes: &[u8]) -> ProxyHeader {
         let allowed = match proxy_header_version(bytes) {
             Some(ProxyVersion::V1) => self.v1,
             Some(ProxyVersion::V2) => self.v2,
@@ -72,10 +78,40 @@ impl ExpectedHeader {
     }
 }
 
+impl ExpectedHeader {
+    /// Notes what is asked for of a header that is there.
+    fn note(&self, header: &[u8], metadata: &mut Metadata) {
+        if self.notes.is_empty() {
+            return;
+        }
+        for (kind, value) in proxy_header_entries(header) {
+            for note in self.notes.iter().filter(|note| note.entry == kind) {
+                let text = if note.base64 {
+                    STANDARD.encode(value)
+                } else {
+                    sanitized(value)
+                };
+                metadata.note(&note.namespace, note.key.clone(), text.into());
+            }
+        }
+    }
+}
+
+/// As text, with an exclamation mark for what is none, which is how Envoy writes it.
+fn sanitized(value: &[u8]) -> String {
+    value.utf8_chunks().fold(String::new(), |mut text, chunk| {
+        text.push_str(chunk.valid());
+        if !chunk.invalid().is_empty() {
+            text.push('!');
+        }
+        text
+    })
+}
+
 impl Pending {
     /// Whether a connection that brings no more bytes may go on.
     fn may_end(&self) -> bool {
-        self.proxy.is_none_or(|expected| expected.optional)
+        self.proxy.as_ref().is_none_or(|expected| expected.optional)
     }
 
     fn is_over(&self) -> bool {
@@ -92,7 +128,7 @@ pub(super) struct Inspection {
 impl Inspection {
     /// Begins for a connection to `port`.
     pub(super) fn new(listener: &Listener, port: u16) -> Self {
-        let runs = |kind| {
+        let runs = |kind: ListenerFilterKind| {
             let mut filters = listener.listener_filters.iter();
             filters.any(|filter| filter.kind == kind && filter.runs_for(port))
         };
@@ -101,12 +137,17 @@ impl Inspection {
                 allow_without,
                 v1,
                 v2,
-            } = filter.kind
+                notes,
+            } = &filter.kind
             else {
                 return None;
             };
-            let optional = allow_without;
-            let expected = ExpectedHeader { optional, v1, v2 };
+            let expected = ExpectedHeader {
+                optional: *allow_without,
+                v1: *v1,
+                v2: *v2,
+                notes: notes.clone(),
+            };
             filter.runs_for(port).then_some(expected)
         });
         Self {
@@ -198,7 +239,7 @@ fn may_end(pending: &Pending) -> Result<(), Refused> {
 }
 
 fn decide(pending: &mut Pending, findings: &mut Findings) -> Result<(), Refused> {
-    if let Some(expected) = pending.proxy {
+    if let Some(expected) = &pending.proxy {
         match expected.read(&findings.early) {
             ProxyHeader::Incomplete => return Ok(()),
             ProxyHeader::Absent if expected.optional => {}
@@ -206,6 +247,7 @@ fn decide(pending: &mut Pending, findings: &mut Findings) -> Result<(), Refused>
             ProxyHeader::Present {
                 length, addresses, ..
             } => {
+                expected.note(&findings.early[..length], &mut findings.metadata);
                 findings.early.advance(length);
                 findings.proxied = addresses;
             }

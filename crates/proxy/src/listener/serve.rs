@@ -198,6 +198,7 @@ async fn take(
     let mut connection = Connection::plain(worker, listener, chain, (peer, direct), destination);
     connection.server_name = server_name.unwrap_or_default();
     connection.tls = tls;
+    connection.metadata = findings.metadata;
     let mut connection = Rc::new(connection);
     let unshared = Rc::get_mut(&mut connection).expect("made just now");
     let _slots = match network_filter::admit(unshared).await {
@@ -243,17 +244,14 @@ async fn open_tls(
     match result {
         Ok(stream) => {
             listener.stats.ssl_handshake().inc();
-            let local = server.local_certificate();
             let tls = TlsPeer {
-                version: stream.version(),
+                session: stream.session().with_local(server.local_certificate()),
                 alpn: stream.alpn().map(<[u8]>::to_vec),
-                peer: stream.peer(),
-                local_uri: local.and_then(|own| own.uris().next().map(Str::from)),
             };
             if stream.is_resumed() {
                 listener.stats.ssl_session_reused().inc();
             }
-            if tls.peer.is_none() {
+            if tls.session.peer.is_none() {
                 listener.stats.ssl_no_certificate().inc();
             }
             Some((Transport::Server(Box::new(stream)), tls))

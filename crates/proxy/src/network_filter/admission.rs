@@ -59,6 +59,7 @@ fn log(connection: &Connection, refused: &Refused) {
         return;
     };
     let record = LogRecord {
+        kind: "TcpConnectionEnd",
         start: Some(SystemTime::now()),
         duration: Some(Duration::ZERO),
         termination_details: &refused.details,

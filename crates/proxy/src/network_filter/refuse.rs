@@ -1,6 +1,6 @@
 //! Answers to requests that are refused before there is an exchange.
 
-use std::time::{Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
 use ferromesh_http::{ResponseHead, Version};
@@ -29,18 +29,15 @@ pub(super) fn refusal(
     stats.downstream_rq_total().inc();
     let details = reply.details.clone();
     let mut record = LogRecord {
+        kind: "DownstreamEnd",
         start: Some(SystemTime::now()),
+        duration: Some(Duration::ZERO),
+        reply_begin: Some(Duration::ZERO),
         protocol: version.as_str(),
         status: reply.status,
         status_details: &details,
         flags: reply.flags,
-        downstream_local: Some(connection.destination),
-        downstream_remote: Some(connection.peer),
-        downstream_direct_remote: Some(connection.direct),
-        server_name: &connection.server_name,
-        filter_chain: &connection.chain.name,
-        connection_id: connection.id,
-        ..LogRecord::default()
+        ..connection.record()
     };
     let empty = ResponseHead::new(reply.status);
     let config = manager.local_replies.as_deref();

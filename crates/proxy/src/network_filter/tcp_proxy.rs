@@ -9,6 +9,7 @@ use std::time::{Duration, Instant, SystemTime};
 use bytes::{Bytes, BytesMut};
 use ferromesh_net::{RelayCounters, RelayEnd, Side, relay};
 use ferromesh_route::EndpointMatch;
+use ferromesh_tls::Session;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::tunnel::{self, Tunnel};
@@ -58,6 +59,14 @@ impl Joined {
         }
     }
 
+    /// What TLS established; for a tunnel that is the way's own matter.
+    fn tls(&self) -> Option<&Session> {
+        match self {
+            Self::Connection(connected) => connected.tls.as_deref(),
+            Self::Tunnel(_) => None,
+        }
+    }
+
     async fn read(&mut self, into: &mut BytesMut) -> io::Result<usize> {
         match self {
             Self::Connection(connected) => connected.transport.read_buf(into).await,
@@ -89,12 +98,13 @@ impl Joined {
 #[derive(Default)]
 struct Outcome {
     flags: ResponseFlags,
-    details: &'static str,
     failure: String,
     cluster: Option<Arc<Cluster>>,
     endpoint: Option<Arc<Endpoint>>,
     joined: Option<Joined>,
     attempts: u32,
+    /// How long it took to connect, or to fail at it.
+    waited: Option<Duration>,
 }
 
 /// Serves the connection to its end.
@@ -176,8 +186,11 @@ pub(crate) async fn open(
     connection: &Connection,
     settings: &TcpProxy,
 ) -> Opened {
-    let mut opened = Opened::default();
+    let (mut opened, begun) = (Opened::default(), Instant::now());
     try_to_open(worker, connection, settings, &mut opened.outcome).await;
+    if opened.outcome.attempts > 0 {
+        opened.outcome.waited = Some(begun.elapsed());
+    }
     opened
 }
 
@@ -197,7 +210,6 @@ async fn try_to_open(
     let Some(cluster) = cluster else {
         settings.stats.downstream_cx_no_route().inc();
         outcome.flags = ResponseFlags::NO_CLUSTER;
-        outcome.details = "cluster_not_found";
         return;
     };
     outcome.cluster = Some(Arc::clone(&cluster));
@@ -245,6 +257,7 @@ async fn try_to_open(
             }
         }
     }
+    // One try alone is a limit, too.
     outcome.flags.insert(ResponseFlags::RETRY_LIMIT_EXCEEDED);
 }
 
@@ -313,9 +326,12 @@ fn finish(end: Option<RelayEnd>, settings: &TcpProxy, outcome: &mut Outcome) {
             settings.stats.max_downstream_connection_duration().inc();
             outcome.flags.insert(ResponseFlags::DURATION_TIMEOUT);
         }
-        Some(RelayEnd::Idle) => {
-            settings.stats.idle_timeout().inc();
-            outcome.flags.insert(ResponseFlags::STREAM_IDLE_TIMEOUT);
+        Some(RelayEnd::Idle) => settings.stats.idle_timeout().inc(),
+        Some(RelayEnd::Failed {
+            side: Side::Right,
+            error,
+        }) if error.kind() == io::ErrorKind::ConnectionReset => {
+            outcome.flags.insert(ResponseFlags::UPSTREAM_REMOTE_RESET);
         }
         Some(RelayEnd::Failed {
             side: Side::Right,
@@ -344,17 +360,21 @@ fn log(
 ) {
     let cluster = outcome.cluster.as_ref();
     let record = LogRecord {
+        kind: "TcpConnectionEnd",
         start: Some(start),
         duration: Some(duration),
         flags: outcome.flags,
-        status_details: outcome.details,
         upstream_failure: &outcome.failure,
         bytes_received: received,
         bytes_sent: sent,
         attempts: outcome.attempts,
+        upstream_tls: outcome.joined.as_ref().and_then(Joined::tls),
+        upstream_name: outcome.endpoint.as_ref().map_or("", |up| &up.hostname),
         upstream_host: outcome.endpoint.as_ref().map(|endpoint| &endpoint.address),
         upstream_local: outcome.joined.as_ref().and_then(Joined::local),
-        upstream_remote: outcome.endpoint.as_ref().and_then(|up| up.address.ip()),
+        upstream_remote: (outcome.joined.as_ref())
+            .and_then(|_| outcome.endpoint.as_ref()?.address.ip()),
+        pool_wait: outcome.waited,
         cluster: cluster.map_or("", |cluster| &cluster.name),
         cluster_observability_name: cluster.map_or("", |cluster| &cluster.observability_name),
         ..connection.record()

@@ -339,3 +339,66 @@ stat_group! {
         gauge num_hosts = "num_hosts",
     }
 }
+
+stat_group! {
+    /// Of gRPC methods, under `cluster.<name>.grpc.` and perhaps service and method.
+    pub struct GrpcStats {
+        counter success = "success",
+        counter failure = "failure",
+        counter total = "total",
+        counter request_message_count = "request_message_count",
+        counter response_message_count = "response_message_count",
+        counter status_0 = "0",
+        counter status_1 = "1",
+        counter status_2 = "2",
+        counter status_3 = "3",
+        counter status_4 = "4",
+        counter status_5 = "5",
+        counter status_6 = "6",
+        counter status_7 = "7",
+        counter status_8 = "8",
+        counter status_9 = "9",
+        counter status_10 = "10",
+        counter status_11 = "11",
+        counter status_12 = "12",
+        counter status_13 = "13",
+        counter status_14 = "14",
+        counter status_15 = "15",
+        counter status_16 = "16",
+    }
+}
+
+impl GrpcStats {
+    /// Counts a status.
+    pub fn of_status(&self, status: u32) {
+        let counter = match status {
+            0 => self.status_0(),
+            1 => self.status_1(),
+            2 => self.status_2(),
+            3 => self.status_3(),
+            4 => self.status_4(),
+            5 => self.status_5(),
+            6 => self.status_6(),
+            7 => self.status_7(),
+            8 => self.status_8(),
+            9 => self.status_9(),
+            10 => self.status_10(),
+            11 => self.status_11(),
+            12 => self.status_12(),
+            13 => self.status_13(),
+            14 => self.status_14(),
+            15 => self.status_15(),
+            16 => self.status_16(),
+            // No status of gRPC's.
+            _ => return,
+        };
+        counter.inc();
+    }
+}
+
+stat_group! {
+    /// Times of gRPC methods, under the same.
+    pub struct GrpcTimeStats {
+        histogram upstream_rq_time = "upstream_rq_time",
+    }
+}

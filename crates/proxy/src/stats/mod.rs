@@ -15,9 +15,9 @@ mod tags;
 pub use cells::enter_worker;
 pub use group::{CodeCounters, Counter, Gauge, Histogram, Stat, StatGroup, StatKind};
 pub use groups::{
-    ClusterStats, ConnectionLimitStats, CorsStats, FaultStats, HealthCheckStats, HttpStats,
-    ListenerStats, NameCacheStats, OutlierStats, RbacPolicyStats, RbacShadowStats, RbacStats,
-    SubsetStats, TcpStats,
+    ClusterStats, ConnectionLimitStats, CorsStats, FaultStats, GrpcStats, GrpcTimeStats,
+    HealthCheckStats, HttpStats, ListenerStats, NameCacheStats, OutlierStats, RbacPolicyStats,
+    RbacShadowStats, RbacStats, SubsetStats, TcpStats,
 };
 pub use histogram::{BOUNDS, HistogramSample};
 pub use registry::{Sample, Stats, Value};

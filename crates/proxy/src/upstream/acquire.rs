@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use ferromesh_types::Str;
+use ferromesh_tls::Session;
 use thiserror::Error;
 
 use super::connect::{ConnectError, ConnectOptions, connect};
@@ -62,11 +62,11 @@ impl Acquired {
         }
     }
 
-    /// URI name of the endpoint's certificate.
-    pub(crate) fn peer_uri(&self) -> Option<&Str> {
+    /// What TLS established, where it is spoken.
+    pub(crate) fn tls(&self) -> Option<&Arc<Session>> {
         match self {
-            Self::Http1(lent) => lent.peer_uri.as_ref(),
-            Self::Http2(reservation) => reservation.peer_uri(),
+            Self::Http1(lent) => lent.tls.as_ref(),
+            Self::Http2(reservation) => reservation.tls(),
         }
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use ferromesh_net::{ConnectSettings, KeepAlive, ProxyAddresses, proxy_header};
-use ferromesh_tls::TlsError;
+use ferromesh_tls::{Session, TlsError};
 use ferromesh_types::Str;
 use thiserror::Error;
 use tokio::io::AsyncWriteExt;
@@ -36,8 +36,8 @@ pub(crate) struct Connected {
     pub(crate) local: Option<SocketAddr>,
     /// Whether ALPN agreed on HTTP/2.
     pub(crate) is_http2: bool,
-    /// URI name of the endpoint's certificate.
-    pub(crate) peer_uri: Option<Str>,
+    /// What TLS established, where it is spoken.
+    pub(crate) tls: Option<Arc<Session>>,
     /// Counts the connection while it lives.
     pub(crate) guard: Link,
 }
@@ -178,7 +178,7 @@ async fn open(
             transport: Transport::Plain(stream),
             local,
             is_http2: false,
-            peer_uri: None,
+            tls: None,
             guard: Link::new(cluster, endpoint),
         });
     };
@@ -191,11 +191,12 @@ async fn open(
         ConnectError::Tls(error)
     })?;
     cluster.stats.ssl_handshake().inc();
-    let peer = stream.peer();
+    let server_name = automatic.or(tls.client.settings().sni.as_deref());
+    let session = stream.session(server_name.unwrap_or_default());
     Ok(Connected {
         local,
         is_http2: stream.alpn() == Some(b"h2"),
-        peer_uri: peer.and_then(|peer| peer.uris().next().map(Str::from)),
+        tls: Some(Arc::new(session)),
         transport: Transport::Client(Box::new(stream)),
         guard: Link::new(cluster, endpoint),
     })

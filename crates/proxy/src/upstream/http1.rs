@@ -3,12 +3,13 @@
 use std::io;
 use std::net::SocketAddr;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
 use bytes::BytesMut;
 use ferromesh_http::http1::{Connection, Limits, NameCase};
-use ferromesh_types::Str;
+use ferromesh_tls::Session;
 
 use super::connect::{Connected, Link};
 use super::pool::Pool;
@@ -28,8 +29,8 @@ pub(crate) struct Http1Upstream {
     pub(crate) connection: Connection<Transport>,
     /// Our end.
     pub(crate) local: Option<SocketAddr>,
-    /// URI name of the endpoint's certificate.
-    pub(crate) peer_uri: Option<Str>,
+    /// What TLS established, where it is spoken.
+    pub(crate) tls: Option<Arc<Session>>,
     /// Whether it carried a request before: then it may have died unnoticed.
     pub(crate) reused: bool,
     requests: u32,
@@ -74,7 +75,7 @@ impl Http1Upstream {
             connection: Connection::new(connected.transport, BytesMut::new(), ANSWER_LIMITS)
                 .with_names(names),
             local: connected.local,
-            peer_uri: connected.peer_uri,
+            tls: connected.tls,
             reused: false,
             requests: 0,
             since: Instant::now(),

@@ -5,6 +5,7 @@ use std::future::{Future, poll_fn};
 use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
+use std::sync::Arc;
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
@@ -12,7 +13,7 @@ use ferromesh_http::RequestHead;
 use ferromesh_http::http2::{
     self, ASSUMED_STREAMS, ClientConnection, ClientSender, ClientStream, Http2Error, Settings,
 };
-use ferromesh_types::Str;
+use ferromesh_tls::Session;
 use tokio::sync::Notify;
 use tracing::debug;
 
@@ -27,7 +28,7 @@ use crate::worker::Transport;
 pub(crate) struct Http2Connection {
     sender: RefCell<ClientSender>,
     local: Option<SocketAddr>,
-    peer_uri: Option<Str>,
+    tls: Option<Arc<Session>>,
     opened: Instant,
     /// When the last stream ended, while none is open.
     idle_since: Cell<Instant>,
@@ -91,7 +92,7 @@ impl Http2Connection {
         let connection = Self {
             sender: RefCell::new(sender),
             local: connected.local,
-            peer_uri: connected.peer_uri,
+            tls: connected.tls,
             opened,
             idle_since: Cell::new(Instant::now()),
             active: Cell::new(0),
@@ -251,9 +252,9 @@ impl Reservation {
         self.lease.0.local
     }
 
-    /// URI name of the endpoint's certificate.
-    pub(crate) fn peer_uri(&self) -> Option<&Str> {
-        self.lease.0.peer_uri.as_ref()
+    /// What TLS established, where it is spoken.
+    pub(crate) fn tls(&self) -> Option<&Arc<Session>> {
+        self.lease.0.tls.as_ref()
     }
 
     /// Opens the stream. `Ok(None)`: the head cannot be expressed in HTTP/2.

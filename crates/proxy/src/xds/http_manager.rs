@@ -39,6 +39,7 @@ pub(super) fn compile(
     let routes = routes(value.route_specifier.take(), context)?;
     let access_logs = access_logs::compile(take(&mut value.access_log), "access_log", context)?;
     let modes = modes(&mut value)?;
+    let traces = value.tracing.is_some();
     let compiled = HttpManager {
         stats: HttpStats::new(&context.compiler.stats, &prefix),
         stat_prefix: stat_prefix.into(),
@@ -55,6 +56,7 @@ pub(super) fn compile(
         append_x_forwarded_port: take(&mut value.append_x_forwarded_port),
         internal_addresses: edge::internal_addresses(value.internal_address_config.take())?,
         request_ids: edge::request_ids(&mut value, context)?,
+        traces,
         forward_client_cert: modes.forward_client_cert,
         client_cert_details: client_cert_details(value.set_current_client_cert_details.take())?,
         normalize_path: flag(value.normalize_path.take(), false),

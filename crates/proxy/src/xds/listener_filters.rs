@@ -4,12 +4,15 @@ use ferromesh_proto::envoy::config::core::v3::proxy_protocol_config::Version;
 use ferromesh_proto::envoy::config::listener::v3 as pb;
 use ferromesh_proto::envoy::config::listener::v3::listener_filter::ConfigType;
 use ferromesh_proto::envoy::config::listener::v3::listener_filter_chain_match_predicate::Rule;
-use ferromesh_proto::envoy::extensions::filters::listener::proxy_protocol::v3::ProxyProtocol;
+use ferromesh_proto::envoy::extensions::filters::listener::proxy_protocol::v3::proxy_protocol::key_value_pair::ValueStringEncoding;
+use ferromesh_proto::envoy::extensions::filters::listener::proxy_protocol::v3::{
+    ProxyProtocol, proxy_protocol,
+};
 use ferromesh_proto::{any, type_url};
 
 use super::fields::port;
 use super::refusal::{At, Refusal, nothing_left};
-use crate::compiled::{ListenerFilter, ListenerFilterKind, ListenerPredicate};
+use crate::compiled::{HeaderNote, ListenerFilter, ListenerFilterKind, ListenerPredicate};
 
 /// Compiles the list in its order.
 pub(super) fn compile(filters: Vec<pb::ListenerFilter>) -> Result<Vec<ListenerFilter>, Refusal> {
@@ -51,21 +54,52 @@ fn kind(config: &ferromesh_proto::google::protobuf::Any) -> Result<ListenerFilte
             let mut value: ProxyProtocol = any::unpack(&resolved)?;
             let disallowed = std::mem::take(&mut value.disallowed_versions);
             let allow_without = std::mem::take(&mut value.allow_requests_without_proxy_protocol);
-            // Values of TLVs become metadata, which nothing here reads.
-            value.rules.clear();
-            value.tlv_location = 0;
+            let rules = std::mem::take(&mut value.rules).into_iter().enumerate();
+            let notes = rules.map(|(index, rule)| note(rule).at_index("rules", index));
+            let mut notes: Vec<HeaderNote> = notes.collect::<Result<_, _>>()?;
+            // As in Envoy, the last rule for an entry is the one that holds.
+            notes.reverse();
+            let mut seen = Vec::new();
+            notes.retain(|note| {
+                let first = !seen.contains(&note.entry);
+                seen.push(note.entry);
+                first
+            });
             value.stat_prefix.clear();
             nothing_left(&value)?;
             Ok(ListenerFilterKind::ProxyProtocol {
                 allow_without,
                 v1: !disallowed.contains(&(Version::V1 as i32)),
                 v2: !disallowed.contains(&(Version::V2 as i32)),
+                notes,
             })
         }
         name => Err(Refusal::new(format!(
             "the listener filter {name} is not supported"
         ))),
     }
+}
+
+/// The namespace of notes that name none.
+const PROXY_PROTOCOL: &str = "envoy.filters.listener.proxy_protocol";
+
+fn note(rule: proxy_protocol::Rule) -> Result<HeaderNote, Refusal> {
+    let entry = u8::try_from(rule.tlv_type)
+        .map_err(|_| Refusal::field("tlv_type", "is a number below 256"))?;
+    let note = rule.on_tlv_present.unwrap_or_default();
+    if note.key.is_empty() {
+        return Err(Refusal::field("on_tlv_present.key", "is needed"));
+    }
+    let namespace = match note.metadata_namespace.as_str() {
+        "" => PROXY_PROTOCOL,
+        named => named,
+    };
+    Ok(HeaderNote {
+        entry,
+        namespace: namespace.into(),
+        base64: note.value_string_encoding() == ValueStringEncoding::Base64,
+        key: note.key,
+    })
 }
 
 /// Filters that older configs give by name alone.

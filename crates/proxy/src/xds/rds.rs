@@ -9,7 +9,7 @@ use ferromesh_proto::envoy::config::route::v3::route_match::PathSpecifier;
 use ferromesh_proto::envoy::config::route::v3::virtual_host::TlsRequirementType;
 use ferromesh_route::path_match::PathMatch;
 use ferromesh_route::table::RequireTls;
-use ferromesh_route::{Route, RouteMatch, RouteTable, VirtualHost};
+use ferromesh_route::{Decorator, Route, RouteMatch, RouteTable, VirtualHost};
 use ferromesh_types::Str;
 
 use super::fields::{flag, metadata_object, text_member};
@@ -115,10 +115,13 @@ fn route(mut route: pb::Route) -> Result<Route, Refusal> {
             take(&mut route.response_headers_to_remove),
         )?,
         filters: route_settings::compile(take(&mut route.typed_per_filter_config), older_cors)?,
+        decorator: route.decorator.take().map(|decorator| Decorator {
+            operation: decorator.operation.into(),
+            propagate: flag(decorator.propagate, true),
+        }),
         origin: origin(route.metadata.take().as_ref()),
     };
-    // Names for spans, and settings of tracing: there is none.
-    route.decorator = None;
+    // Settings of tracing: no spans are made.
     route.tracing = None;
     // Numbers are kept by virtual host and cluster, not by route.
     route.stat_prefix.clear();

@@ -5,12 +5,16 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
+use super::endpoint::Endpoint;
 use super::row::Row;
 use crate::conformance::proxy::address;
 
 const MANAGER: &str = "type.googleapis.com/envoy.extensions.filters.network.\
                        http_connection_manager.v3.HttpConnectionManager";
 const ROUTER: &str = "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router";
+const TCP_PROXY: &str =
+    "type.googleapis.com/envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy";
+const HTTP_OPTIONS: &str = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions";
 const FILE_LOG: &str = "type.googleapis.com/envoy.extensions.access_loggers.file.v3.FileAccessLog";
 
 /// Where a row's endpoint and log are.
@@ -26,13 +30,15 @@ pub fn listener_name(index: usize) -> String {
     format!("row-{index}")
 }
 
-/// The bootstrap of `rows`, which are at `places`.
-pub fn bootstrap(rows: &[Row], places: &[Places<'_>]) -> Value {
+/// The bootstrap of `rows`, which are at `places`; certificates are in a folder of their own.
+pub fn bootstrap(rows: &[Row], places: &[Places<'_>], certificates: &Path) -> Value {
+    let folder = certificates.display().to_string();
     let (mut listeners, mut clusters) = (Vec::new(), Vec::new());
     for (index, (row, places)) in rows.iter().zip(places).enumerate() {
         let name = listener_name(index);
-        listeners.push(listener(row, &name, places));
-        clusters.extend(cluster(row, &name, places));
+        let words = [("$CLUSTER", name.as_str()), ("$CERTIFICATES", &folder)];
+        listeners.push(named(listener(row, &name, places), &words));
+        clusters.extend(cluster(row, &name, places).map(|cluster| named(cluster, &words)));
     }
     json!({
         "static_resources": {"listeners": listeners, "clusters": clusters},
@@ -40,6 +46,44 @@ pub fn bootstrap(rows: &[Row], places: &[Places<'_>]) -> Value {
 }
 
 fn listener(row: &Row, name: &str, places: &Places<'_>) -> Value {
+    let filter = match &row.tcp {
+        Some(fields) => tcp_proxy(row, fields, name, places),
+        None => manager(row, name, places),
+    };
+    let mut chain = json!({"filters": [{"name": "the filter", "typed_config": filter}]});
+    let transport = row.transport.clone();
+    if let Some(socket) = transport.or_else(|| row.way.transport_socket()) {
+        chain["transport_socket"] = socket;
+    }
+    let mut listener = json!({
+        "name": name,
+        "address": address(SocketAddr::from(([127, 0, 0, 1], 0))),
+        "filter_chains": [chain],
+    });
+    lay_over(&mut listener, &row.listener);
+    listener
+}
+
+fn tcp_proxy(row: &Row, fields: &Value, name: &str, places: &Places<'_>) -> Value {
+    let mut proxy = json!({
+        "@type": TCP_PROXY,
+        "stat_prefix": name,
+        "cluster": name,
+        "access_log": access_log(row, places),
+    });
+    lay_over(&mut proxy, fields);
+    proxy
+}
+
+fn access_log(row: &Row, places: &Places<'_>) -> Value {
+    let mut format = log_format();
+    lay_over(&mut format, &row.log);
+    json!([{"name": "file", "typed_config": {
+        "@type": FILE_LOG, "path": places.log, "log_format": {"json_format": format},
+    }}])
+}
+
+fn manager(row: &Row, name: &str, places: &Places<'_>) -> Value {
     let mut action = json!({"route": {"cluster": name}});
     lay_over(&mut action, &row.action);
     if row.action.get("direct_response").is_some() || row.action.get("redirect").is_some() {
@@ -55,19 +99,10 @@ fn listener(row: &Row, name: &str, places: &Places<'_>) -> Value {
         "delayed_close_timeout": "0.05s",
         "route_config": {"name": "local", "virtual_hosts": [host]},
         "http_filters": [{"name": "router", "typed_config": {"@type": ROUTER}}],
-        "access_log": [{"name": "file", "typed_config": {
-            "@type": FILE_LOG,
-            "path": places.log,
-            "log_format": {"json_format": log_format()},
-        }}],
+        "access_log": access_log(row, places),
     });
     lay_over(&mut manager, &row.manager);
-    let listener = json!({
-        "name": name,
-        "address": address(SocketAddr::from(([127, 0, 0, 1], 0))),
-        "filter_chains": [{"filters": [{"name": "http", "typed_config": manager}]}],
-    });
-    named(listener, name)
+    manager
 }
 
 /// What the log says about each request.
@@ -101,8 +136,14 @@ fn cluster(row: &Row, name: &str, places: &Places<'_>) -> Option<Value> {
             {"endpoint": {"address": address(places.endpoint)}},
         ]}]},
     });
+    if matches!(row.endpoint, Endpoint::Http2(_)) {
+        cluster["typed_extension_protocol_options"] = json!({HTTP_OPTIONS: {
+            "@type": format!("type.googleapis.com/{HTTP_OPTIONS}"),
+            "explicit_http_config": {"http2_protocol_options": {}},
+        }});
+    }
     lay_over(&mut cluster, row.cluster.as_ref()?);
-    Some(named(cluster, name))
+    Some(cluster)
 }
 
 /// Lays `over` on `value`: objects field by field, everything else as a whole; null removes.
@@ -119,15 +160,20 @@ fn lay_over(value: &mut Value, over: &Value) {
     }
 }
 
-/// Replaces `$CLUSTER` in all texts.
-fn named(value: Value, name: &str) -> Value {
+/// Replaces words in all texts.
+fn named(value: Value, words: &[(&str, &str)]) -> Value {
     match value {
-        Value::String(text) => Value::String(text.replace("$CLUSTER", name)),
-        Value::Array(list) => list.into_iter().map(|each| named(each, name)).collect(),
+        Value::String(mut text) => {
+            for (word, by) in words {
+                text = text.replace(word, by);
+            }
+            Value::String(text)
+        }
+        Value::Array(list) => list.into_iter().map(|each| named(each, words)).collect(),
         Value::Object(fields) => Value::Object(
             fields
                 .into_iter()
-                .map(|(key, each)| (key, named(each, name)))
+                .map(|(key, each)| (key, named(each, words)))
                 .collect(),
         ),
         other => other,

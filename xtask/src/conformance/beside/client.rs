@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use super::message::{self, Message};
 
 /// No step waits longer: timeouts in rows are fractions of a second.
-const PATIENCE: Duration = Duration::from_secs(8);
+pub const PATIENCE: Duration = Duration::from_secs(8);
 /// How long the client looks whether the connection ends after the last step.
 const LAST_LOOK: Duration = Duration::from_millis(400);
 

@@ -2,11 +2,13 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use super::client::pass;
 use super::message::{self, Message};
+use super::{http2, tls};
 
 /// An answer of five bytes.
 pub const HELLO: &str = "HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhello";
@@ -42,6 +44,10 @@ pub enum Act {
 pub enum Endpoint {
     /// What each connection does; the last script is for all further ones.
     Scripted(Vec<Vec<Act>>),
+    /// HTTP/2, with this answer to every request.
+    Http2(&'static str),
+    /// HTTP/1.1 over TLS, with an answer of five bytes.
+    Tls,
     /// Nobody listens.
     Refusing,
 }
@@ -61,22 +67,24 @@ pub struct Running {
 
 impl Running {
     /// Begins to listen.
-    pub fn start(endpoint: &Endpoint) -> std::io::Result<Self> {
+    pub fn start(endpoint: &Endpoint, certificates: &Path) -> anyhow::Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0")?;
         let address = listener.local_addr()?;
         let seen = Arc::new(Mutex::new(Vec::new()));
-        if let Endpoint::Scripted(scripts) = endpoint {
-            let (scripts, seen) = (scripts.clone(), Arc::clone(&seen));
-            std::thread::spawn(move || {
-                for (index, stream) in listener.incoming().flatten().enumerate() {
-                    let script = scripts.get(index).or(scripts.last()).cloned();
-                    let seen = Arc::clone(&seen);
-                    std::thread::spawn(move || {
-                        // A connection that the proxy ends is the end of the script.
-                        let _ = play(stream, &script.unwrap_or_default(), &seen);
-                    });
-                }
-            });
+        match endpoint {
+            Endpoint::Scripted(scripts) => {
+                let (scripts, seen) = (scripts.clone(), Arc::clone(&seen));
+                std::thread::spawn(move || run_scripts(&listener, &scripts, &seen));
+            }
+            Endpoint::Http2(answer) => {
+                let (answer, seen) = (*answer, Arc::clone(&seen));
+                std::thread::spawn(move || http2::serve(listener, answer, &seen));
+            }
+            Endpoint::Tls => {
+                let (seen, server) = (Arc::clone(&seen), tls::server(certificates)?);
+                std::thread::spawn(move || tls::serve(listener, &server, &seen));
+            }
+            Endpoint::Refusing => {}
         }
         Ok(Self { address, seen })
     }
@@ -84,6 +92,17 @@ impl Running {
     /// The requests that came so far.
     pub fn seen(&self) -> Vec<Message> {
         self.seen.lock().expect("no panic while held").clone()
+    }
+}
+
+fn run_scripts(listener: &TcpListener, scripts: &[Vec<Act>], seen: &Arc<Mutex<Vec<Message>>>) {
+    for (index, stream) in listener.incoming().flatten().enumerate() {
+        let script = scripts.get(index).or(scripts.last()).cloned();
+        let seen = Arc::clone(seen);
+        std::thread::spawn(move || {
+            // A connection that the proxy ends is the end of the script.
+            let _ = play(stream, &script.unwrap_or_default(), &seen);
+        });
     }
 }
 

@@ -18,7 +18,8 @@ impl Message {
         found.map(|(_, value)| value.as_str())
     }
 
-    fn status(&self) -> u16 {
+    /// The status of an answer.
+    pub fn status(&self) -> u16 {
         let status = self.line.split(' ').nth(1).unwrap_or_default();
         status.parse().unwrap_or_default()
     }

@@ -6,6 +6,9 @@
 //! | `row` | what a row says: config, endpoint, client, what must show, known differences |
 //! | `endpoint` | the endpoint of a row: answers or misbehaves by its script, keeps what it saw |
 //! | `client` | the client of a row: sends raw bytes, keeps what came back |
+//! | `way` | how the client gets to the listener: in the clear, over TLS, by HTTP/2 |
+//! | `http2` | client and endpoint that speak HTTP/2 |
+//! | `tls` | both ends of TLS: the way to the listener, and an endpoint |
 //! | `message` | raw HTTP/1.1 messages as both ends see them |
 //! | `bootstrap` | one static bootstrap of all rows, a listener and a cluster each |
 //! | `program` | endpoints, logs and listeners of one proxy |
@@ -15,11 +18,14 @@
 mod bootstrap;
 mod client;
 mod endpoint;
+mod http2;
 mod message;
 mod observation;
 mod program;
 mod row;
+mod tls;
 mod verdict;
+mod way;
 
 use std::path::Path;
 use std::sync::Mutex;
@@ -29,9 +35,10 @@ use anyhow::Context;
 
 pub use endpoint::Act;
 pub use row::{Row, row};
+pub use way::Way;
 
-use super::Case;
 use super::proxy::Proxy;
+use super::{Case, certificates};
 use observation::{Observation, Seen};
 use program::Stage;
 
@@ -44,10 +51,14 @@ pub fn run(set: &str, rows: &[Row]) -> anyhow::Result<Vec<Case>> {
     if folder.exists() {
         std::fs::remove_dir_all(&folder).context("clearing the last run")?;
     }
-    let Some(envoy) = observe(&folder.join("envoy"), rows, Proxy::envoy)? else {
+    // The same for both: certificates show in what is compared.
+    let certificates = folder.join("certificates");
+    std::fs::create_dir_all(&certificates)?;
+    certificates::write(&certificates)?;
+    let Some(envoy) = observe(&folder.join("envoy"), &certificates, rows, Proxy::envoy)? else {
         return Ok(Vec::new());
     };
-    let ours = observe(&folder.join("ours"), rows, |bootstrap| {
+    let ours = observe(&folder.join("ours"), &certificates, rows, |bootstrap| {
         Proxy::ours(bootstrap).map(Some)
     })?;
     let cases = rows
@@ -64,12 +75,13 @@ pub fn run(set: &str, rows: &[Row]) -> anyhow::Result<Vec<Case>> {
 /// to be had.
 fn observe(
     folder: &Path,
+    certificates: &Path,
     rows: &[Row],
     start: impl FnOnce(serde_json::Value) -> anyhow::Result<Option<Proxy>>,
 ) -> anyhow::Result<Option<Vec<Observation>>> {
     std::fs::create_dir_all(folder)?;
-    let stage = Stage::prepare(folder, rows)?;
-    let Some(proxy) = start(stage.bootstrap(rows))? else {
+    let stage = Stage::prepare(folder, rows, certificates)?;
+    let Some(proxy) = start(stage.bootstrap(rows, certificates))? else {
         return Ok(None);
     };
     let listeners = program::listeners(&proxy, rows)?;
@@ -81,7 +93,7 @@ fn observe(
                 loop {
                     let index = next.fetch_add(1, Ordering::Relaxed);
                     let Some(row) = rows.get(index) else { return };
-                    let answers = client::play(&row.client, listeners[index]);
+                    let answers = row.way.play(&row.client, listeners[index], certificates);
                     let log = observation::read_log(&stage.logs[index], row.lines);
                     let requests = stage.endpoints[index].seen();
                     *seen[index].lock().expect("no panic while held") = Some(Seen {

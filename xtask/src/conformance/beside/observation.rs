@@ -46,7 +46,10 @@ impl Observation {
             match serde_json::from_str(line) {
                 Ok(Value::Object(fields)) => {
                     for (key, value) in fields {
-                        let text = value.as_str().map_or(value.to_string(), str::to_owned);
+                        let mut text = value.as_str().map_or(value.to_string(), str::to_owned);
+                        if key.starts_with("any") && !matches!(text.as_str(), "-" | "null" | "") {
+                            "something".clone_into(&mut text);
+                        }
                         made.put(&format!("log[{index}].{key}"), text);
                     }
                 }

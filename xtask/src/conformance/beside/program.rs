@@ -20,8 +20,10 @@ pub struct Stage {
 
 impl Stage {
     /// Starts the endpoints.
-    pub fn prepare(folder: &Path, rows: &[Row]) -> anyhow::Result<Self> {
-        let endpoints = rows.iter().map(|row| Running::start(&row.endpoint));
+    pub fn prepare(folder: &Path, rows: &[Row], certificates: &Path) -> anyhow::Result<Self> {
+        let endpoints = rows
+            .iter()
+            .map(|row| Running::start(&row.endpoint, certificates));
         let logs = 0..rows.len();
         Ok(Self {
             endpoints: endpoints.collect::<Result<_, _>>()?,
@@ -32,13 +34,13 @@ impl Stage {
     }
 
     /// The bootstrap for these rows.
-    pub fn bootstrap(&self, rows: &[Row]) -> serde_json::Value {
+    pub fn bootstrap(&self, rows: &[Row], certificates: &Path) -> serde_json::Value {
         let places = self.endpoints.iter().zip(&self.logs);
         let places = places.map(|(endpoint, log)| Places {
             endpoint: endpoint.address,
             log,
         });
-        bootstrap(rows, &places.collect::<Vec<_>>())
+        bootstrap(rows, &places.collect::<Vec<_>>(), certificates)
     }
 
     /// What differs from run to run in row `index`, and what it is called instead.

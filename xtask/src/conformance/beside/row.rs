@@ -4,17 +4,28 @@ use serde_json::Value;
 
 use super::client::Step;
 use super::endpoint::{Act, Endpoint};
+use super::way::Way;
 
 /// A row.
 pub struct Row {
     /// Its name, a sentence.
     pub name: &'static str,
+    /// How the client gets to the listener.
+    pub way: Way,
+    /// The filter chain's transport, where it is not that of the way.
+    pub transport: Option<Value>,
+    /// Laid over the listener.
+    pub listener: Value,
+    /// A TCP proxy instead of the connection manager, with these fields.
+    pub tcp: Option<Value>,
     /// Laid over the connection manager.
     pub manager: Value,
     /// Laid over the virtual host.
     pub host: Value,
     /// Laid over the action of the one route.
     pub action: Value,
+    /// More that the access log says, by key.
+    pub log: Value,
     /// Laid over the cluster; `Null` leaves the cluster out.
     pub cluster: Option<Value>,
     /// What stands behind the cluster.
@@ -33,9 +44,14 @@ pub struct Row {
 pub fn row(name: &'static str) -> Row {
     Row {
         name,
+        way: Way::Plain,
+        transport: None,
+        listener: Value::Null,
+        tcp: None,
         manager: Value::Null,
         host: Value::Null,
         action: Value::Null,
+        log: Value::Null,
         cluster: Some(Value::Null),
         endpoint: Endpoint::default(),
         client: Vec::new(),
@@ -46,6 +62,36 @@ pub fn row(name: &'static str) -> Row {
 }
 
 impl Row {
+    /// Says how the client gets to the listener.
+    pub fn way(mut self, way: Way) -> Self {
+        self.way = way;
+        self
+    }
+
+    /// Puts another transport into the place of the one that the way has.
+    pub fn transport(mut self, socket: Value) -> Self {
+        self.transport = Some(socket);
+        self
+    }
+
+    /// Lays fields over the listener.
+    pub fn listener(mut self, fields: Value) -> Self {
+        self.listener = fields;
+        self
+    }
+
+    /// Puts a TCP proxy with these fields into the place of the connection manager.
+    pub fn tcp(mut self, fields: Value) -> Self {
+        self.tcp = Some(fields);
+        self
+    }
+
+    /// Lets the access log say more. What differs from run to run has a key that begins with `any`.
+    pub fn log(mut self, fields: Value) -> Self {
+        self.log = fields;
+        self
+    }
+
     /// Lays fields over the connection manager.
     pub fn manager(mut self, fields: Value) -> Self {
         self.manager = fields;
@@ -85,6 +131,18 @@ impl Row {
     /// Says what the endpoint does on the first connection, the second and so on.
     pub fn endpoints(mut self, connections: Vec<Vec<Act>>) -> Self {
         self.endpoint = Endpoint::Scripted(connections);
+        self
+    }
+
+    /// The endpoint speaks HTTP/2 and gives every request this answer.
+    pub fn http2_endpoint(mut self, answer: &'static str) -> Self {
+        self.endpoint = Endpoint::Http2(answer);
+        self
+    }
+
+    /// The endpoint speaks HTTP/1.1 over TLS.
+    pub fn tls_endpoint(mut self) -> Self {
+        self.endpoint = Endpoint::Tls;
         self
     }
 
@@ -160,6 +218,12 @@ impl Row {
     /// Notes that ours differs at a place, and why.
     pub fn note(mut self, place: &'static str, why: &'static str) -> Self {
         self.notes.push((place, why));
+        self
+    }
+
+    /// Notes the same for several places.
+    pub fn notes(mut self, places: &[&'static str], why: &'static str) -> Self {
+        self.notes.extend(places.iter().map(|place| (*place, why)));
         self
     }
 

@@ -1,4 +1,4 @@
-//! `x-request-id` and what a client says about its certificate.
+//! `x-request-id`.
 
 use serde_json::{Value, json};
 
@@ -16,12 +16,6 @@ fn uuid(fields: &Value) -> Value {
 }
 
 pub fn rows() -> Vec<Row> {
-    let mut rows = request_ids();
-    rows.extend(certificates());
-    rows
-}
-
-fn request_ids() -> Vec<Row> {
     vec![
         row("a request id is made")
             .get("/", &[])
@@ -107,30 +101,5 @@ fn request_ids() -> Vec<Row> {
             }))}))
             .get("/", &["x-request-id: mine"])
             .shows("upstream[0].x-request-id", "mine"),
-    ]
-}
-
-fn certificates() -> Vec<Row> {
-    let claim = "x-forwarded-client-cert: By=spiffe://a;URI=spiffe://b";
-    let mode = |mode: &str| json!({"forward_client_cert_details": mode});
-    vec![
-        row("a claimed certificate is removed by default")
-            .get("/", &[claim])
-            .shows("upstream[0].x-forwarded-client-cert", ""),
-        row("a claimed certificate without TLS, forward only")
-            .manager(mode("FORWARD_ONLY"))
-            .get("/", &[claim])
-            .shows("upstream[0].x-forwarded-client-cert", ""),
-        row("a claimed certificate without TLS, append")
-            .manager(mode("APPEND_FORWARD"))
-            .get("/", &[claim])
-            .shows("upstream[0].x-forwarded-client-cert", ""),
-        row("a claimed certificate without TLS, always forward")
-            .manager(mode("ALWAYS_FORWARD_ONLY"))
-            .get("/", &[claim])
-            .shows(
-                "upstream[0].x-forwarded-client-cert",
-                "By=spiffe://a;URI=spiffe://b",
-            ),
     ]
 }

@@ -1,7 +1,9 @@
 //! `cargo xtask conformance headers`: a request goes in; what the endpoint sees and what the client
 //! gets must be what a stock Envoy makes of it.
 
+mod certificates;
 mod forwarded;
+mod http2;
 mod identity;
 mod path;
 mod router;
@@ -11,7 +13,9 @@ use super::beside::Row;
 
 pub fn rows() -> Vec<Row> {
     [
+        certificates::rows(),
         forwarded::rows(),
+        http2::rows(),
         identity::rows(),
         path::rows(),
         router::rows(),

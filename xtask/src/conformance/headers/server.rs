@@ -1,6 +1,6 @@
 //! `server`, `via` and what else is done to answers and to fields of a connection.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::conformance::beside::{Act, Row, row};
 
@@ -80,6 +80,31 @@ pub fn rows() -> Vec<Row> {
             )])
             .get("/", &[])
             .shows("log[0].code", "200"),
+        decorated("an operation that is told upstream", "OUTBOUND", json!({}))
+            .get("/", &[])
+            .shows("upstream[0].x-envoy-decorator-operation", "op"),
+        decorated(
+            "an operation that stays here",
+            "OUTBOUND",
+            json!({"propagate": false}),
+        )
+        .get("/", &["x-envoy-decorator-operation: claimed"])
+        .shows("client[0].x-envoy-decorator-operation", ""),
+        decorated("an operation that is told back", "INBOUND", json!({}))
+            .get("/", &[])
+            .shows("client[0].x-envoy-decorator-operation", "op"),
+        decorated(
+            "an operation that the client told first",
+            "INBOUND",
+            json!({}),
+        )
+        .get("/", &["x-envoy-decorator-operation: claimed"])
+        .shows("upstream[0].x-envoy-decorator-operation", "")
+        .shows("client[0].x-envoy-decorator-operation", "theirs"),
+        row("an operation without tracing")
+            .action(json!({"decorator": {"operation": "op"}}))
+            .get("/", &["x-envoy-decorator-operation: claimed"])
+            .shows("upstream[0].x-envoy-decorator-operation", "claimed"),
         row("empty values and repeated fields")
             .get(
                 "/",
@@ -96,4 +121,18 @@ pub fn rows() -> Vec<Row> {
             .get("/", &["x-text: gr\u{fc}n"])
             .shows("log[0].code", "200"),
     ]
+}
+
+/// A route with an operation, in a listener of that direction; the endpoint names another.
+fn decorated(name: &'static str, direction: &str, more: Value) -> Row {
+    let mut decorator = json!({"operation": "op"});
+    let object = decorator.as_object_mut().expect("made above");
+    object.extend(more.as_object().cloned().unwrap_or_default());
+    row(name)
+        .listener(json!({"traffic_direction": direction}))
+        .manager(json!({"tracing": {}}))
+        .action(json!({"decorator": decorator}))
+        .endpoint(vec![Act::Serve(
+            "HTTP/1.1 200 OK\r\nx-envoy-decorator-operation: theirs\r\ncontent-length: 0\r\n\r\n",
+        )])
 }

@@ -2,8 +2,9 @@
 
 use serde_json::json;
 
-use crate::conformance::beside::{Act, Row, row};
+use crate::conformance::beside::{Act, Row, Way, row};
 
+const DECODED: &str = "our log counts the bytes that the endpoint gets";
 const GRPC: &str = "content-type: application/grpc";
 
 pub fn rows() -> Vec<Row> {
@@ -72,5 +73,45 @@ pub fn rows() -> Vec<Row> {
             .host(json!({"domains": ["other.example"]}))
             .get("/s/m", &["content-type: application/grpc-web"])
             .reply("404", "NR", "route_not_found"),
+        web("gRPC-Web with characters that are not base64")
+            .send_made(web_request("AAAA*AAA"))
+            .answers(1)
+            .note("log[0].received", DECODED)
+            .shows("log[0].details", "grpc_base_64_decode_failed"),
+        web("gRPC-Web that ends within a group of base64")
+            .send_made(web_request("AAAAAA"))
+            .answers(1)
+            .note("log[0].received", DECODED)
+            .shows("log[0].details", "grpc_base_64_decode_failed_bad_size"),
+        web("gRPC-Web over HTTP/2 with characters that are not base64")
+            .way(Way::Http2)
+            .note(
+                "client[0].content-length",
+                "an answer that ends with its head has no length",
+            )
+            .send_made(web_request("AAAA*AAA"))
+            .answers(1)
+            .note("log[0].received", DECODED)
+            .shows("log[0].details", "grpc_base_64_decode_failed"),
     ]
+}
+
+/// A row with the gRPC-Web filter.
+fn web(name: &'static str) -> Row {
+    let filter = |name: &str, kind: &str| {
+        let kind = format!("type.googleapis.com/envoy.extensions.filters.http.{kind}");
+        json!({"name": name, "typed_config": {"@type": kind}})
+    };
+    row(name).manager(json!({"http_filters": [
+        filter("web", "grpc_web.v3.GrpcWeb"),
+        filter("router", "router.v3.Router"),
+    ]}))
+}
+
+fn web_request(body: &str) -> String {
+    format!(
+        "POST /s/m HTTP/1.1\r\nhost: a\r\ncontent-type: application/grpc-web-text\r\n\
+         content-length: {}\r\n\r\n{body}",
+        body.len()
+    )
 }

@@ -9,6 +9,7 @@ pub(super) mod alpn;
 mod by_name;
 mod cors;
 mod fault;
+pub(super) mod grpc_stats;
 mod grpc_web;
 mod peer_metadata;
 mod rbac;
@@ -80,6 +81,10 @@ pub(super) async fn on_request(
                 grpc_web::on_request(exchange, body, downstream);
                 Step::Continue
             }
+            HttpFilter::GrpcStats(_) => {
+                grpc_stats::on_request(exchange, body);
+                Step::Continue
+            }
             HttpFilter::AlpnOverride(_) => Step::Continue,
         };
         match step {
@@ -123,6 +128,7 @@ pub(super) fn on_response(exchange: &Exchange<'_>, head: &mut ResponseHead) {
             HttpFilter::GrpcWeb => grpc_web::on_response(&exchange.filters, head),
             HttpFilter::Fault(_)
             | HttpFilter::AlpnOverride(_)
+            | HttpFilter::GrpcStats(_)
             | HttpFilter::Rbac(_)
             | HttpFilter::Name(_) => {}
         }

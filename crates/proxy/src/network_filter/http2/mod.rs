@@ -252,16 +252,17 @@ async fn serve_stream(
     mut stream: ServerStream,
 ) -> bool {
     if head.headers.len() > manager.max_header_count {
-        let error = HeadError::TooManyFields;
-        let answer = refusal(
-            connection,
-            manager,
-            worker,
-            refuse_head(error),
-            head.version,
-        );
+        let mut reply = refuse_head(HeadError::TooManyFields);
+        reply.details = "http2.too_many_headers".into();
+        let answer = refusal(connection, manager, worker, reply, head.version);
         // A client that is gone needs no refusal.
-        let _ = stream.send_response(&answer.head, true);
+        let told = stream.send_response(&answer.head, answer.body.is_empty());
+        if told.is_ok()
+            && !answer.body.is_empty()
+            && let Some(sending) = stream.sending()
+        {
+            let _ = sending.send_data(answer.body, true);
+        }
         return false;
     }
     let framing = if stream.receiving.is_done() {

@@ -6,6 +6,7 @@
 mod by_name;
 mod cors;
 mod fault;
+mod grpc_stats;
 mod rbac;
 pub(super) mod route_settings;
 
@@ -28,11 +29,8 @@ use super::refusal::{At, Refusal, nothing_left};
 use crate::compiled::{AlpnOverride, CorsFilter, FaultFilter, HttpFilter, PeerMetadata, Router};
 use crate::stats::{CorsStats, FaultStats};
 
-/// Filters that only report: accepted, since traffic does not depend on them.
-const TELEMETRY: [&str; 2] = [
-    "stats.PluginConfig",
-    "envoy.extensions.filters.http.grpc_stats.v3.FilterConfig",
-];
+/// A filter that only reports: accepted, since traffic does not depend on it.
+const TELEMETRY: &str = "stats.PluginConfig";
 
 enum Kind {
     Idle,
@@ -141,7 +139,11 @@ fn typed(config: &Any, name: &str, place: &mut Place<'_, '_>) -> Result<Kind, Re
         "envoy.extensions.filters.http.grpc_web.v3.GrpcWeb" => {
             Ok(Kind::Filter(HttpFilter::GrpcWeb))
         }
-        name if TELEMETRY.contains(&name) => Ok(Kind::Idle),
+        "envoy.extensions.filters.http.grpc_stats.v3.FilterConfig" => {
+            let filter = grpc_stats::compile(any::unpack(&resolved)?, stats)?;
+            Ok(Kind::Filter(HttpFilter::GrpcStats(Arc::new(filter))))
+        }
+        TELEMETRY => Ok(Kind::Idle),
         name => Err(Refusal::new(format!(
             "the HTTP filter {name} is not supported"
         ))),

@@ -1,0 +1,50 @@
+//! Certificates as text of one line, for fields and logs.
+
+use std::fmt::Write as _;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
+/// Certificates in DER as PEM with percent-encoding.
+pub(crate) fn encoded<'a>(chain: impl Iterator<Item = &'a [u8]>) -> String {
+    chain.fold(String::new(), |mut out, der| {
+        percent_encode(&pem(der), &mut out);
+        out
+    })
+}
+
+fn pem(der: &[u8]) -> String {
+    let encoded = STANDARD.encode(der);
+    let mut text = String::from("-----BEGIN CERTIFICATE-----\n");
+    for line in encoded.as_bytes().chunks(64) {
+        text.push_str(&String::from_utf8_lossy(line));
+        text.push('\n');
+    }
+    text.push_str("-----END CERTIFICATE-----\n");
+    text
+}
+
+fn percent_encode(text: &str, out: &mut String) {
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~') {
+            out.push(byte as char);
+        } else {
+            // Writing into a String cannot fail.
+            let _ = write!(out, "%{byte:02X}");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_certificate_is_pem_without_line_ends() {
+        let text = encoded([b"Ma".as_slice()].into_iter());
+        assert_eq!(
+            text,
+            "-----BEGIN%20CERTIFICATE-----%0ATWE%3D%0A-----END%20CERTIFICATE-----%0A"
+        );
+    }
+}
