@@ -6,7 +6,7 @@ mod load;
 mod process;
 
 use std::net::{SocketAddr, TcpListener};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
@@ -24,6 +24,9 @@ pub struct Settings {
     /// How often something is replaced or leaves in each case.
     #[arg(long, default_value_t = 3)]
     rounds: u32,
+    /// A meshproxy that was built before, as one for release; else a debug build is made.
+    #[arg(long)]
+    program: Option<PathBuf>,
 }
 
 type Run = fn(&Settings, &Path, SocketAddr) -> anyhow::Result<(u64, u64)>;
@@ -39,7 +42,10 @@ const CASES: [(&str, Run); 4] = [
 const BETWEEN: Duration = Duration::from_millis(500);
 
 pub fn run(settings: &Settings) -> anyhow::Result<()> {
-    let binary = build::meshproxy()?;
+    let binary = match &settings.program {
+        Some(program) => program.clone(),
+        None => build::meshproxy()?,
+    };
     let endpoint = serve_hello()?;
     let (mut failed, mut total) = (0, 0);
     for (name, case) in CASES {
