@@ -175,6 +175,10 @@ pub fn rows() -> Vec<Row> {
                 ],
                 "our log names endpoints that could not be reached",
             )
+            .note(
+                "log[0].any_pool",
+                "our log has the time until there was a connection, and here was none",
+            )
             .shows("log[0].upstream_name", "named.example:80 named.example")
             .shows("log[0].attempts", "2"),
         row("operators of an answer of the proxy's own")
