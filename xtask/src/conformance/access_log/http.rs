@@ -114,6 +114,12 @@ pub fn operators() -> Value {
 }
 
 pub fn rows() -> Vec<Row> {
+    let mut rows = with_endpoint();
+    rows.extend(without_endpoint());
+    rows
+}
+
+fn with_endpoint() -> Vec<Row> {
     vec![
         row("operators of a request over HTTP/1.1")
             .log(operators())
@@ -181,6 +187,12 @@ pub fn rows() -> Vec<Row> {
             )
             .shows("log[0].upstream_name", "named.example:80 named.example")
             .shows("log[0].attempts", "2"),
+    ]
+}
+
+/// Answers that are the proxy's own, and what else shows in few values.
+fn without_endpoint() -> Vec<Row> {
+    vec![
         row("operators of an answer of the proxy's own")
             .log(operators())
             .action(json!({"direct_response": {"status": 204}}))
