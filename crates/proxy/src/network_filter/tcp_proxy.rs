@@ -246,6 +246,9 @@ async fn try_to_open(
                 return;
             }
             Err(NotJoined::Overflow) => {
+                // Nobody was tried.
+                outcome.attempts -= 1;
+                outcome.endpoint = None;
                 outcome.flags = ResponseFlags::UPSTREAM_OVERFLOW;
                 return;
             }

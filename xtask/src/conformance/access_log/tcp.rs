@@ -60,7 +60,7 @@ fn endpoints() -> Vec<Row> {
             .shows("log[0].flags", "NC"),
         tcp("no connection is let through", json!({}))
             .cluster(json!({"circuit_breakers": {"thresholds": [{"max_connections": 0}]}}))
-            .send("hello")
+            .send("")
             .shows("log[0].flags", "UO"),
         tcp("an endpoint that closes at once", json!({}))
             .endpoint(vec![Act::Close])
