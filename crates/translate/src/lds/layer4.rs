@@ -171,7 +171,11 @@ impl Layer4<'_> {
         if targets.len() == 1 {
             return self.direct(first);
         }
-        let limits = (self.limits)(first);
+        // One connection policy for all of them, made before one is chosen: that of the first's host.
+        let limits = (self.limits)(&Target {
+            subset: Str::default(),
+            ..first.clone()
+        });
         // Weights that are all zero say "no preference".
         let equal = targets.iter().all(|(_, weight)| *weight == 0);
         let clusters = targets

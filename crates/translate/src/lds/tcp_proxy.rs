@@ -30,7 +30,7 @@ pub(crate) struct ConnectionLimits {
     pub(crate) lifetime: Option<Duration>,
     /// Hashes the client's address, for consistent hashing.
     pub(crate) hash_source_ip: bool,
-    /// Wraps the bytes into a request, where they all go to one cluster.
+    /// Wraps the bytes into a request.
     pub(crate) tunnel: Option<Tunnel>,
     /// The cache that resolves server names, where the destination is any host of a domain.
     pub(crate) resolves: Option<DnsCacheConfig>,
@@ -101,9 +101,8 @@ fn filter(
         use_post: tunnel.posts,
         ..Default::default()
     });
-    let one = matches!(target, ClusterSpecifier::Cluster(_));
     let proxy = TcpProxy {
-        tunneling_config: tunnel.filter(|_| one),
+        tunneling_config: tunnel,
         stat_prefix,
         idle_timeout: limits.idle.map(duration),
         max_downstream_connection_duration: limits.lifetime.map(duration),
