@@ -12,6 +12,7 @@ use ferromesh_proto::envoy::config::accesslog::v3::AccessLog;
 use ferromesh_proto::envoy::config::core::v3::CidrRange;
 use ferromesh_proto::envoy::config::listener::v3::{Filter, FilterChain, FilterChainMatch};
 use ferromesh_types::Str;
+use ipnet::IpNet;
 
 use super::tcp_proxy::{self, ConnectionLimits};
 use crate::rds::scope::{RouteOwner, RouteScope, Target};
@@ -200,18 +201,51 @@ fn after_resolution(limits: &ConnectionLimits, target: &Target, proxy: Filter) -
     resolution.into_iter().chain([proxy]).collect()
 }
 
-/// Address blocks as written, `10.0.0.0/8` or `10.0.0.1`; validation has refused anything else.
+/// Address blocks as written, `10.0.0.0/8` or `10.0.0.1`; validation has refused anything else. One
+/// that is there already is left out: proxies refuse a chain that names a block twice.
 fn blocks(written: &[Str]) -> Vec<CidrRange> {
-    written
-        .iter()
-        .filter_map(|text| {
-            let (address, length) = match text.split_once('/') {
-                Some((address, length)) => (address, Some(length.parse().ok()?)),
-                None => (text.as_str(), None),
-            };
-            let address: IpAddr = address.parse().ok()?;
-            let whole = if address.is_ipv4() { 32 } else { 128 };
-            Some(cidr(address, length.unwrap_or(whole)))
-        })
-        .collect()
+    let mut seen: Vec<IpNet> = Vec::new();
+    let mut blocks = Vec::new();
+    for text in written {
+        let address = || text.parse::<IpAddr>().ok().map(IpNet::from);
+        let Some(block) = text.parse().ok().or_else(address) else {
+            continue;
+        };
+        if !seen.contains(&block.trunc()) {
+            seen.push(block.trunc());
+            blocks.push(cidr(block.addr(), block.prefix_len()));
+        }
+    }
+    blocks
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_block_that_is_named_twice_is_there_once() {
+        let written = [
+            "10.0.0.0/8",
+            "10.1.2.3/8",
+            "10.0.0.1",
+            "0.0.0.0/0",
+            "10.0.0.1/32",
+            "::/0",
+        ];
+        let found: Vec<(String, u32)> = blocks(&written.map(Str::from))
+            .into_iter()
+            .map(|block| {
+                (
+                    block.address_prefix,
+                    block.prefix_len.expect("a length").value,
+                )
+            })
+            .collect();
+        let expected = [("10.0.0.0", 8), ("10.0.0.1", 32), ("0.0.0.0", 0), ("::", 0)];
+        assert_eq!(
+            found,
+            expected.map(|(address, length)| (address.to_owned(), length))
+        );
+    }
 }
