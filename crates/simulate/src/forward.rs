@@ -299,9 +299,8 @@ fn target(plane: &Plane, name: &Str, call: &Call) -> Target {
 
 fn endpoints(cluster: &Arc<Cluster>, call: &Call) -> Vec<TargetEndpoint> {
     match &cluster.discovery {
-        Discovery::OriginalDestination { port_override } => {
-            let mut address = call.destination;
-            address.set_port(port_override.unwrap_or(address.port()));
+        Discovery::OriginalDestination(original) => {
+            let address = original.endpoint(call.destination);
             vec![chosen_by_client(cluster, address.to_string())]
         }
         Discovery::ByName(_) => vec![chosen_by_client(cluster, name_of(cluster, call))],

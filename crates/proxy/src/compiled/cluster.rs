@@ -92,19 +92,18 @@ impl Cluster {
 
     /// The endpoint that a client asks for, by the address that it connected to or by the name in
     /// its request or hello, where the cluster goes by that.
-    pub fn choice_of_client(&self, asked: &AskedFor<'_>) -> ClientChoice {
+    /// `asked` is called only then.
+    pub fn choice_of_client<'a>(&self, asked: impl FnOnce() -> AskedFor<'a>) -> ClientChoice {
         match &self.discovery {
-            Discovery::OriginalDestination { port_override } => {
-                let mut address = asked.destination;
-                if let Some(port) = port_override {
-                    address.set_port(*port);
-                }
+            Discovery::OriginalDestination(original) => {
+                let address = original.endpoint(asked().destination);
                 let endpoint =
                     self.on_demand
                         .endpoint(Str::default(), address, &self.transports.fallback);
                 ClientChoice::Endpoint(endpoint)
             }
             Discovery::ByName(names) => {
+                let asked = asked();
                 let port = asked.port.unwrap_or_else(|| self.default_port());
                 match names.known(asked.host, port) {
                     Some(found) => ClientChoice::Endpoint(self.on_demand.endpoint(
@@ -257,10 +256,7 @@ pub enum Discovery {
     /// One address of one name.
     LogicalDns(DnsSettings),
     /// Where the client wanted to go.
-    OriginalDestination {
-        /// Instead of the original port.
-        port_override: Option<u16>,
-    },
+    OriginalDestination(OriginalDestination),
     /// The addresses of the names that requests are for.
     ByName(Arc<NameCache>),
 }
@@ -268,7 +264,24 @@ pub enum Discovery {
 impl Discovery {
     /// Whether clients choose the endpoint.
     pub fn follows_clients(&self) -> bool {
-        matches!(self, Self::OriginalDestination { .. } | Self::ByName(_))
+        matches!(self, Self::OriginalDestination(_) | Self::ByName(_))
+    }
+}
+
+/// How original destinations become endpoints.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OriginalDestination {
+    /// Instead of the original port.
+    pub port_override: Option<u16>,
+}
+
+impl OriginalDestination {
+    /// The endpoint's address for a client that connected to `destination`.
+    pub fn endpoint(self, mut destination: SocketAddr) -> SocketAddr {
+        if let Some(port) = self.port_override {
+            destination.set_port(port);
+        }
+        destination
     }
 }
 

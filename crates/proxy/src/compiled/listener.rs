@@ -94,7 +94,7 @@ pub enum ListenerFilterKind {
         /// Whether headers of version 2 are read.
         v2: bool,
         /// What is noted of the header's further entries.
-        notes: Vec<HeaderNote>,
+        notes: Arc<[HeaderNote]>,
     },
 }
 

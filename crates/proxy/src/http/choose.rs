@@ -85,8 +85,7 @@ impl Exchange<'_> {
         hash: Option<u64>,
         retries: &Retries,
     ) -> Option<Arc<Endpoint>> {
-        let asked = self.connection.asks_for(self.head.authority());
-        match cluster.choice_of_client(&asked) {
+        match cluster.choice_of_client(|| self.connection.asks_for(self.head.authority())) {
             ClientChoice::Endpoint(endpoint) => return Some(endpoint),
             ClientChoice::Unknown => return None,
             ClientChoice::Balanced => {}

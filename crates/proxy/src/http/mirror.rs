@@ -135,8 +135,8 @@ impl Exchange<'_> {
     }
 
     fn mirror_endpoint(&self, cluster: &Arc<Cluster>) -> Option<Arc<Endpoint>> {
-        let asked = self.connection.asks_for(self.head.authority());
-        if let ClientChoice::Endpoint(endpoint) = cluster.choice_of_client(&asked) {
+        let asked = || self.connection.asks_for(self.head.authority());
+        if let ClientChoice::Endpoint(endpoint) = cluster.choice_of_client(asked) {
             return Some(endpoint);
         }
         let picked = self

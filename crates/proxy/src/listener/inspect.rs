@@ -1,5 +1,7 @@
 //! The listener filters: they look at the first bytes, which stay in front of the connection.
 
+use std::sync::Arc;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::{Buf, BytesMut};
@@ -58,7 +60,7 @@ struct ExpectedHeader {
     optional: bool,
     v1: bool,
     v2: bool,
-    notes: Vec<HeaderNote>,
+    notes: Arc<[HeaderNote]>,
 }
 
 impl ExpectedHeader {
@@ -76,9 +78,7 @@ impl ExpectedHeader {
             (false, false) => ProxyHeader::Invalid,
         }
     }
-}
 
-impl ExpectedHeader {
     /// Notes what is asked for of a header that is there.
     fn note(&self, header: &[u8], metadata: &mut Metadata) {
         if self.notes.is_empty() {
@@ -146,7 +146,7 @@ impl Inspection {
                 optional: *allow_without,
                 v1: *v1,
                 v2: *v2,
-                notes: notes.clone(),
+                notes: Arc::clone(notes),
             };
             filter.runs_for(port).then_some(expected)
         });

@@ -302,8 +302,7 @@ fn pick(
     cluster: &Cluster,
     (previous, wanted): (&[crate::cluster::Address], Option<&EndpointMatch>),
 ) -> Option<Arc<Endpoint>> {
-    let asked = connection.asks_for(&connection.server_name);
-    match cluster.choice_of_client(&asked) {
+    match cluster.choice_of_client(|| connection.asks_for(&connection.server_name)) {
         ClientChoice::Endpoint(endpoint) => return Some(endpoint),
         ClientChoice::Unknown => return None,
         ClientChoice::Balanced => {}

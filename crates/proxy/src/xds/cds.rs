@@ -28,7 +28,9 @@ use crate::cluster::{
     CircuitBreakers, EndpointsOnDemand, HealthChecks, HealthFlags, LbPolicy, OutlierDetection,
     RetryBudget, Thresholds,
 };
-use crate::compiled::{Cluster, Discovery, TcpKeepalive, TransportMatch, Transports};
+use crate::compiled::{
+    Cluster, Discovery, OriginalDestination, TcpKeepalive, TransportMatch, Transports,
+};
 use crate::stats::{ClusterStats, HealthCheckStats, OutlierStats};
 
 /// Envoy's default for making a connection.
@@ -245,9 +247,11 @@ fn discovery(
             let settings = eds::dns(assignment.clone(), &dns).at("load_assignment")?;
             Discovery::LogicalDns(settings)
         }
-        detail::DiscoveryType::OriginalDst => Discovery::OriginalDestination {
-            port_override: original_destination_port(lb_config).at("original_dst_lb_config")?,
-        },
+        detail::DiscoveryType::OriginalDst => {
+            let port_override =
+                original_destination_port(lb_config).at("original_dst_lb_config")?;
+            Discovery::OriginalDestination(OriginalDestination { port_override })
+        }
     };
     check_provided(&discovery, lb)?;
     Ok((discovery, assignment))

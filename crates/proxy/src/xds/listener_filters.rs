@@ -54,24 +54,14 @@ fn kind(config: &ferromesh_proto::google::protobuf::Any) -> Result<ListenerFilte
             let mut value: ProxyProtocol = any::unpack(&resolved)?;
             let disallowed = std::mem::take(&mut value.disallowed_versions);
             let allow_without = std::mem::take(&mut value.allow_requests_without_proxy_protocol);
-            let rules = std::mem::take(&mut value.rules).into_iter().enumerate();
-            let notes = rules.map(|(index, rule)| note(rule).at_index("rules", index));
-            let mut notes: Vec<HeaderNote> = notes.collect::<Result<_, _>>()?;
-            // As in Envoy, the last rule for an entry is the one that holds.
-            notes.reverse();
-            let mut seen = Vec::new();
-            notes.retain(|note| {
-                let first = !seen.contains(&note.entry);
-                seen.push(note.entry);
-                first
-            });
+            let notes = notes(std::mem::take(&mut value.rules))?;
             value.stat_prefix.clear();
             nothing_left(&value)?;
             Ok(ListenerFilterKind::ProxyProtocol {
                 allow_without,
                 v1: !disallowed.contains(&(Version::V1 as i32)),
                 v2: !disallowed.contains(&(Version::V2 as i32)),
-                notes,
+                notes: notes.into(),
             })
         }
         name => Err(Refusal::new(format!(
@@ -82,6 +72,17 @@ fn kind(config: &ferromesh_proto::google::protobuf::Any) -> Result<ListenerFilte
 
 /// The namespace of notes that name none.
 const PROXY_PROTOCOL: &str = "envoy.filters.listener.proxy_protocol";
+
+/// As in Envoy, the last rule for an entry is the one that holds.
+fn notes(rules: Vec<proxy_protocol::Rule>) -> Result<Vec<HeaderNote>, Refusal> {
+    let mut notes: Vec<HeaderNote> = Vec::new();
+    for (index, rule) in rules.into_iter().enumerate() {
+        let latest = note(rule).at_index("rules", index)?;
+        notes.retain(|note| note.entry != latest.entry);
+        notes.push(latest);
+    }
+    Ok(notes)
+}
 
 fn note(rule: proxy_protocol::Rule) -> Result<HeaderNote, Refusal> {
     let entry = u8::try_from(rule.tlv_type)

@@ -51,7 +51,7 @@ pub enum LbPolicy {
         /// Whether host names are hashed instead of addresses.
         by_hostname: bool,
     },
-    /// The original destination; there is nothing to choose.
+    /// As clients ask, by address or by name; there is nothing to choose.
     ClusterProvided,
 }
 
