@@ -1,20 +1,15 @@
 //! A static bootstrap carries traffic, and what it does not support is refused by name.
 
+mod running;
+
 use std::net::SocketAddr;
 
 use ferromesh_proto::yaml::bootstrap_from_yaml;
-use ferromesh_proxy::{Proxy, ProxyHandle, ProxySettings, SocketState};
+use ferromesh_proxy::Proxy;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
-fn settings() -> ProxySettings {
-    ProxySettings {
-        workers: 1,
-        log: None,
-        version: "test".to_owned(),
-        node: None,
-    }
-}
+use running::{listening, settings, started};
 
 /// Answers every connection's first request and keeps what it saw.
 async fn upstream() -> (SocketAddr, tokio::sync::mpsc::UnboundedReceiver<String>) {
@@ -87,23 +82,6 @@ static_resources:
     )
 }
 
-fn listening(proxy: &ProxyHandle) -> SocketAddr {
-    let sockets = proxy.sockets();
-    let open = sockets.iter().find_map(|(_, _, state)| match state {
-        SocketState::Listening(address) => Some(*address),
-        SocketState::Failed(_) => None,
-    });
-    open.expect("a listening socket")
-}
-
-/// The workers' side follows the published config.
-async fn wait_for_sockets(proxy: &ProxyHandle) {
-    let mut config = proxy.config();
-    while proxy.sockets().is_empty() {
-        let _ = tokio::time::timeout(std::time::Duration::from_millis(20), config.changed()).await;
-    }
-}
-
 async fn get(address: SocketAddr, path: &str) -> String {
     let mut stream = TcpStream::connect(address).await.expect("connected");
     let request = format!("GET {path} HTTP/1.1\r\nhost: web\r\nconnection: close\r\n\r\n");
@@ -116,13 +94,8 @@ async fn get(address: SocketAddr, path: &str) -> String {
 #[tokio::test]
 async fn requests_are_routed_rewritten_and_counted() {
     let (backend, mut seen) = upstream().await;
-    let proxy = Proxy::start(settings()).expect("started");
-    let yaml = bootstrap(backend);
-    proxy
-        .apply_bootstrap(bootstrap_from_yaml(&yaml).expect("valid"))
-        .expect("supported");
-    wait_for_sockets(&proxy).await;
-    let address = listening(&proxy);
+    let proxy = started(&bootstrap(backend));
+    let address = listening(&proxy, "web").await;
     let direct = get(address, "/direct").await;
     assert!(direct.starts_with("HTTP/1.1 201 "), "{direct}");
     assert!(direct.ends_with("made here"), "{direct}");
@@ -157,12 +130,8 @@ async fn a_listener_waits_until_the_names_of_its_clusters_are_resolved() {
             &format!("address: {}, port_value: {}", backend.ip(), backend.port()),
             &format!("address: localhost, port_value: {}", backend.port()),
         );
-    let proxy = Proxy::start(settings()).expect("started");
-    proxy
-        .apply_bootstrap(bootstrap_from_yaml(&yaml).expect("valid"))
-        .expect("supported");
-    wait_for_sockets(&proxy).await;
-    let answer = get(listening(&proxy), "/thing").await;
+    let proxy = started(&yaml);
+    let answer = get(listening(&proxy, "web").await, "/thing").await;
     assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
     proxy.drain(std::time::Duration::from_secs(5)).await;
 }

@@ -1,6 +1,9 @@
 //! The budgets of `bench/budgets.toml` for futures: what a connection and a stream hold while they
 //! last. A future grows with everything that lives across a wait, and is copied where it is moved.
 
+#[path = "../../tests/budgets/budget.rs"]
+mod budget;
+
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -11,17 +14,6 @@ use super::http2::{Stream, serve_streams};
 use crate::compiled::HttpManager;
 use crate::listener::Connection;
 use crate::worker::{StreamTasks, Transport, Worker};
-
-fn budget(name: &str) -> usize {
-    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../../bench/budgets.toml");
-    let text = std::fs::read_to_string(file).expect("the budgets are in the tree");
-    let lines = text.lines().filter_map(|line| line.split_once('='));
-    let mut values = lines.filter(|(key, _)| key.trim() == name);
-    let value = values.next().map(|(_, value)| value.trim().parse());
-    value
-        .expect("the budget is in bench/budgets.toml")
-        .expect("a budget is a number")
-}
 
 /// The size of what an asynchronous function of a connection returns, without calling it.
 fn of_connection<'a, F: Future>(
@@ -40,10 +32,6 @@ fn futures_of_connections_and_streams_keep_to_their_budgets() {
         ("connection_future_bytes", of_connection(http_manager)),
         ("http2_stream_future_bytes", of_streams(serve_streams)),
     ] {
-        let most = budget(name);
-        assert!(
-            size <= most,
-            "{name}: {size} bytes, the budget in bench/budgets.toml is {most}"
-        );
+        budget::within(name, size);
     }
 }

@@ -4,16 +4,19 @@
 //! blocking sockets with fixed buffers and allocate nothing once they run, so that what is counted is
 //! the proxy's.
 
+mod budget;
 mod ends;
+#[path = "../running/mod.rs"]
+mod running;
 
 use std::alloc::System;
 use std::net::SocketAddr;
 
-use ferromesh_proto::yaml::bootstrap_from_yaml;
-use ferromesh_proxy::{Proxy, ProxyHandle, ProxySettings, SocketState};
 use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
 
+use budget::within;
 use ends::{Http1Client, Http2Client};
+use running::{listening, started};
 
 #[global_allocator]
 static HEAP: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
@@ -24,24 +27,6 @@ const COUNTED: usize = 2000;
 const WARM_UP: usize = 200;
 /// Connections whose memory is counted.
 const CONNECTIONS: usize = 200;
-
-fn budget(name: &str) -> usize {
-    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../../bench/budgets.toml");
-    let text = std::fs::read_to_string(file).expect("the budgets are in the tree");
-    text.lines()
-        .filter_map(|line| line.split_once('='))
-        .find(|(key, _)| key.trim() == name)
-        .and_then(|(_, value)| value.trim().parse().ok())
-        .unwrap_or_else(|| panic!("bench/budgets.toml has no number {name}"))
-}
-
-fn within(name: &str, counted: usize) {
-    let most = budget(name);
-    assert!(
-        counted <= most,
-        "{name}: counted {counted}, the budget in bench/budgets.toml is {most}"
-    );
-}
 
 fn listener(name: &str, codec: &str) -> String {
     let types = "type.googleapis.com/envoy.extensions.filters";
@@ -88,33 +73,6 @@ static_resources:
     )
 }
 
-async fn started() -> ProxyHandle {
-    let proxy = Proxy::start(ProxySettings {
-        workers: 1,
-        log: None,
-        version: "test".to_owned(),
-        node: None,
-    })
-    .expect("started");
-    let config = bootstrap_from_yaml(&bootstrap(ends::endpoint())).expect("a bootstrap");
-    proxy.apply_bootstrap(config).expect("accepted");
-    let mut published = proxy.config();
-    while proxy.sockets().len() < 2 {
-        let step = std::time::Duration::from_millis(20);
-        let _ = tokio::time::timeout(step, published.changed()).await;
-    }
-    proxy
-}
-
-fn address(proxy: &ProxyHandle, listener: &str) -> SocketAddr {
-    let sockets = proxy.sockets();
-    let open = sockets.iter().find_map(|(name, _, state)| match state {
-        SocketState::Listening(address) if name.as_str() == listener => Some(*address),
-        _ => None,
-    });
-    open.expect("a listening socket")
-}
-
 /// Allocations per call of `exchange`, growth of existing blocks included, rounded to the nearest.
 fn allocations(mut exchange: impl FnMut()) -> usize {
     for _ in 0..WARM_UP {
@@ -131,8 +89,9 @@ fn allocations(mut exchange: impl FnMut()) -> usize {
 /// One test for all: the counters are those of the whole process.
 #[tokio::test]
 async fn a_request_and_a_connection_stay_within_their_budgets() {
-    let proxy = started().await;
-    let (http1, http2) = (address(&proxy, "http1"), address(&proxy, "http2"));
+    let proxy = started(&bootstrap(ends::endpoint()));
+    let http1 = listening(&proxy, "http1").await;
+    let http2 = listening(&proxy, "http2").await;
     let mut client = Http1Client::connect(http1);
     let counted = allocations(|| client.exchange());
     within("http1_allocations_per_request", counted);

@@ -20,6 +20,8 @@ mod outliers;
 mod overload;
 mod peers;
 mod resilience;
+#[path = "../running/mod.rs"]
+mod running;
 mod server_first;
 mod subsets;
 mod tcp;

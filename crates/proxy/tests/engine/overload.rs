@@ -1,11 +1,11 @@
 //! What the proxy refuses when it carries too much.
 
-use ferromesh_proto::yaml::bootstrap_from_yaml;
-use ferromesh_proxy::{Proxy, ProxyHandle};
+use ferromesh_proxy::ProxyHandle;
 use std::net::SocketAddr;
 use tokio::net::TcpStream;
 
-use crate::peers::{Client, listening, settings};
+use crate::peers::Client;
+use crate::running::{listening, started};
 
 /// A proxy that answers by itself, with `limits` in its bootstrap.
 async fn start(limits: &str) -> (ProxyHandle, SocketAddr) {
@@ -25,10 +25,8 @@ static_resources:
     filter_chains: [{{filters: [{{name: hcm, typed_config: {{"@type": type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager, stat_prefix: web, http_filters: [{{name: router, typed_config: {{"@type": type.googleapis.com/envoy.extensions.filters.http.router.v3.Router}}}}], route_config: {{name: r, virtual_hosts: [{{name: v, domains: ['*'], routes: [{{match: {{prefix: /}}, direct_response: {{status: 200, body: {{inline_string: fine}}}}}}]}}]}}}}}}]}}]
 "#
     );
-    let proxy = Proxy::start(settings()).expect("started");
-    let bootstrap = bootstrap_from_yaml(&text).expect("valid");
-    proxy.apply_bootstrap(bootstrap).expect("supported");
-    let address = listening(&proxy).await;
+    let proxy = started(&text);
+    let address = listening(&proxy, "web").await;
     (proxy, address)
 }
 

@@ -6,11 +6,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use ferromesh_proto::yaml::bootstrap_from_yaml;
 use ferromesh_proto::{any, type_url};
-use ferromesh_proxy::{Proxy, ProxyHandle, ProxySettings, SocketState};
+use ferromesh_proxy::{Proxy, ProxyHandle};
 use ferromesh_tls::Secret;
 use ferromesh_xds::client::{NamedResource, TypeUpdate};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
+
+use crate::running::{listening, settings};
 
 /// A running proxy and where it listens.
 pub(crate) struct Fixture {
@@ -128,7 +130,7 @@ impl Setup {
         for update in self.updates("1") {
             proxy.apply_update(&update);
         }
-        let address = listening(&proxy).await;
+        let address = listening(&proxy, "web").await;
         Fixture { proxy, address }
     }
 
@@ -140,35 +142,8 @@ impl Setup {
         }
         let bootstrap = bootstrap_from_yaml(&self.yaml()).expect("valid");
         proxy.apply_bootstrap(bootstrap).expect("supported");
-        let address = listening(&proxy).await;
+        let address = listening(&proxy, "web").await;
         Fixture { proxy, address }
-    }
-}
-
-pub(crate) fn settings() -> ProxySettings {
-    ProxySettings {
-        workers: 1,
-        log: None,
-        version: "test".to_owned(),
-        node: None,
-    }
-}
-
-/// Waits until the proxy has a socket.
-pub(crate) async fn listening(proxy: &ProxyHandle) -> SocketAddr {
-    let mut config = proxy.config();
-    loop {
-        let sockets = proxy.sockets();
-        let open = sockets.iter().find_map(|(_, _, state)| match state {
-            SocketState::Listening(address) => Some(*address),
-            SocketState::Failed(_) => None,
-        });
-        if let Some(address) = open {
-            return address;
-        }
-        // The sockets follow the published config.
-        let step = std::time::Duration::from_millis(20);
-        let _ = tokio::time::timeout(step, config.changed()).await;
     }
 }
 

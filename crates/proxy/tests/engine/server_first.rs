@@ -3,12 +3,12 @@
 
 use std::net::SocketAddr;
 
-use ferromesh_proto::yaml::bootstrap_from_yaml;
-use ferromesh_proxy::{Proxy, ProxyHandle};
+use ferromesh_proxy::ProxyHandle;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::peers::{Client, Endpoint, listening, settings};
+use crate::peers::{Client, Endpoint};
+use crate::running::{listening, started};
 
 /// A proxy like a sidecar: HTTP to `http`, everything else to `tcp`, by what the client says first.
 async fn start(http: SocketAddr, tcp: SocketAddr) -> (ProxyHandle, SocketAddr) {
@@ -35,10 +35,8 @@ async fn start(http: SocketAddr, tcp: SocketAddr) -> (ProxyHandle, SocketAddr) {
         cluster("http", http),
         cluster("tcp", tcp),
     );
-    let proxy = Proxy::start(settings()).expect("started");
-    let bootstrap = bootstrap_from_yaml(&text).expect("valid");
-    proxy.apply_bootstrap(bootstrap).expect("supported");
-    let address = listening(&proxy).await;
+    let proxy = started(&text);
+    let address = listening(&proxy, "sidecar").await;
     (proxy, address)
 }
 

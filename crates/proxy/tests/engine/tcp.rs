@@ -4,12 +4,11 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use ferromesh_net::{ProxyHeader, ProxyVersion, parse_proxy_header, proxy_header};
-use ferromesh_proto::yaml::bootstrap_from_yaml;
-use ferromesh_proxy::{Proxy, ProxyHandle};
+use ferromesh_proxy::ProxyHandle;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::peers::{listening, settings};
+use crate::running::{listening, started};
 
 const READ_HEADER: &str = "listener_filters: [{name: p, typed_config: {\"@type\": \
     type.googleapis.com/envoy.extensions.filters.listener.proxy_protocol.v3.ProxyProtocol, \
@@ -69,10 +68,8 @@ async fn start_with(
 ",
         endpoints.join(", ")
     );
-    let proxy = Proxy::start(settings()).expect("started");
-    let bootstrap = bootstrap_from_yaml(&text).expect("valid");
-    proxy.apply_bootstrap(bootstrap).expect("supported");
-    let address = listening(&proxy).await;
+    let proxy = started(&text);
+    let address = listening(&proxy, "tcp").await;
     (proxy, address)
 }
 

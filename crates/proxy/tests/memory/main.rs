@@ -5,16 +5,17 @@
 //! last two hold one block and, over HTTP/2, a window.
 
 mod ends;
+#[path = "../running/mod.rs"]
+mod running;
 
 use std::alloc::System;
 use std::net::SocketAddr;
 
-use ferromesh_proto::yaml::bootstrap_from_yaml;
-use ferromesh_proxy::{Proxy, ProxyHandle, ProxySettings, SocketState};
 use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
 use tokio::sync::oneshot;
 
 use ends::{BLOCK, Http2Body, Http2Reader, Source, TOTAL};
+use running::{listening, started};
 
 #[global_allocator]
 static HEAP: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
@@ -77,33 +78,6 @@ static_resources:
     )
 }
 
-async fn started(upstream: SocketAddr) -> ProxyHandle {
-    let proxy = Proxy::start(ProxySettings {
-        workers: 1,
-        log: None,
-        version: "test".to_owned(),
-        node: None,
-    })
-    .expect("started");
-    let config = bootstrap_from_yaml(&bootstrap(upstream)).expect("a bootstrap");
-    proxy.apply_bootstrap(config).expect("accepted");
-    let mut published = proxy.config();
-    while proxy.sockets().len() < 2 {
-        let step = std::time::Duration::from_millis(20);
-        let _ = tokio::time::timeout(step, published.changed()).await;
-    }
-    proxy
-}
-
-fn address(proxy: &ProxyHandle, listener: &str) -> SocketAddr {
-    let sockets = proxy.sockets();
-    let open = sockets.iter().find_map(|(name, _, state)| match state {
-        SocketState::Listening(address) if name.as_str() == listener => Some(*address),
-        _ => None,
-    });
-    open.expect("a listening socket")
-}
-
 /// Waits until the fast side is held back, looks at the heap, and lets the slow side take all.
 async fn check(case: &str, before: isize, stalled: oneshot::Receiver<u64>, mut slow: impl Source) {
     let sent = stalled.await.expect("the fast side is held back");
@@ -127,8 +101,9 @@ async fn check(case: &str, before: isize, stalled: oneshot::Receiver<u64>, mut s
 #[tokio::test]
 async fn what_nobody_takes_stays_with_its_sender() {
     let (endpoint, mut arrivals) = ends::endpoint().await;
-    let proxy = started(endpoint).await;
-    let (http, tcp) = (address(&proxy, "http"), address(&proxy, "tcp"));
+    let proxy = started(&bootstrap(endpoint));
+    let http = listening(&proxy, "http").await;
+    let tcp = listening(&proxy, "tcp").await;
     let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {TOTAL}\r\n\r\n");
 
     let before = live();
