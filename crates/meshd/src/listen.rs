@@ -91,7 +91,7 @@ impl GrpcPort {
                 Security::Plaintext => serve(stream, routes, peer, stop).await,
                 Security::Tls(tls) => match timeout(HANDSHAKE, tls.accept(stream)).await {
                     Ok(Ok(stream)) => {
-                        let certificate = stream.peer();
+                        let certificate = stream.session().peer;
                         peer.spiffe_id = certificate.and_then(|c| c.spiffe_id().cloned());
                         serve(stream, routes, peer, stop).await;
                     }

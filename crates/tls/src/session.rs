@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use ferromesh_types::Str;
-use rustls::CommonState;
+use rustls::{CommonState, ProtocolVersion};
 
 use crate::peer::PeerCertificate;
-use crate::{stream, suite};
+use crate::suite;
 
 /// What a handshake established, on either side.
 #[derive(Clone, Debug)]
@@ -29,11 +29,11 @@ impl Session {
     pub(crate) fn new(state: &CommonState, server_name: Str) -> Self {
         let group = state.negotiated_key_exchange_group();
         Self {
-            version: stream::version(state),
+            version: version(state),
             cipher: state.negotiated_cipher_suite().map_or("", suite::name),
             group: group.map_or("", |group| suite::group_name(group.name())),
             server_name,
-            peer: stream::peer(state),
+            peer: peer(state),
             local: None,
         }
     }
@@ -43,4 +43,15 @@ impl Session {
         self.local = local;
         self
     }
+}
+
+fn version(state: &CommonState) -> &'static str {
+    match state.protocol_version() {
+        Some(ProtocolVersion::TLSv1_3) => "TLSv1.3",
+        _ => "TLSv1.2",
+    }
+}
+
+fn peer(state: &CommonState) -> Option<PeerCertificate> {
+    PeerCertificate::from_chain(state.peer_certificates()?.iter().map(AsRef::as_ref))
 }

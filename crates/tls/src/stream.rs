@@ -5,10 +5,9 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use ferromesh_types::Str;
-use rustls::{CommonState, HandshakeKind};
+use rustls::HandshakeKind;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use crate::peer::PeerCertificate;
 use crate::session::Session;
 
 macro_rules! delegate_io {
@@ -91,11 +90,6 @@ impl<S> ServerStream<S> {
         self.inner.get_ref().1.server_name()
     }
 
-    /// `TLSv1.2` or `TLSv1.3`.
-    pub fn version(&self) -> &'static str {
-        version(self.inner.get_ref().1)
-    }
-
     /// Whether an earlier session was resumed instead of a full handshake.
     pub fn is_resumed(&self) -> bool {
         self.inner.get_ref().1.handshake_kind() == Some(HandshakeKind::Resumed)
@@ -105,11 +99,6 @@ impl<S> ServerStream<S> {
     pub fn session(&self) -> Session {
         let server_name = self.server_name().unwrap_or_default();
         Session::new(self.inner.get_ref().1, Str::from(server_name))
-    }
-
-    /// The client's verified certificate, if it showed one.
-    pub fn peer(&self) -> Option<PeerCertificate> {
-        peer(self.inner.get_ref().1)
     }
 
     /// The stream below.
@@ -124,34 +113,13 @@ impl<S> ClientStream<S> {
         self.inner.get_ref().1.alpn_protocol()
     }
 
-    /// `TLSv1.2` or `TLSv1.3`.
-    pub fn version(&self) -> &'static str {
-        version(self.inner.get_ref().1)
-    }
-
     /// What the handshake established, for which this server name was sent.
     pub fn session(&self, server_name: &str) -> Session {
         Session::new(self.inner.get_ref().1, Str::from(server_name))
     }
 
-    /// The server's certificate.
-    pub fn peer(&self) -> Option<PeerCertificate> {
-        peer(self.inner.get_ref().1)
-    }
-
     /// The stream below.
     pub fn stream(&self) -> &S {
         self.inner.get_ref().0
-    }
-}
-
-pub(crate) fn peer(state: &CommonState) -> Option<PeerCertificate> {
-    PeerCertificate::from_chain(state.peer_certificates()?.iter().map(AsRef::as_ref))
-}
-
-pub(crate) fn version(state: &CommonState) -> &'static str {
-    match state.protocol_version() {
-        Some(rustls::ProtocolVersion::TLSv1_3) => "TLSv1.3",
-        _ => "TLSv1.2",
     }
 }

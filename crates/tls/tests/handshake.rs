@@ -2,7 +2,7 @@
 
 use ferromesh_tls::{
     ClientAuth, ClientSettings, Identity, SanKind, SanMatcher, SanPattern, SecretStore,
-    ServerSettings, ServerTrust, TlsClient, TlsError, TlsServer, TrustedRoots,
+    ServerSettings, ServerTrust, Session, TlsClient, TlsError, TlsServer, TrustedRoots,
 };
 use ferromesh_types::Str;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair, SanType};
@@ -72,6 +72,10 @@ const WEBAPP: &str = "spiffe://cluster.local/ns/shop/sa/webapp";
 /// What both sides saw: ids of the peers, ALPN and SNI at the server.
 type Seen = (Option<Str>, Option<Str>, Option<Vec<u8>>, Option<String>);
 
+fn spiffe_id(session: Session) -> Option<Str> {
+    session.peer?.spiffe_id().cloned()
+}
+
 async fn shake(server: &TlsServer, client: &TlsClient) -> Result<Seen, TlsError> {
     let (near, far) = duplex(64 * 1024);
     let serve = async {
@@ -83,7 +87,7 @@ async fn shake(server: &TlsServer, client: &TlsClient) -> Result<Seen, TlsError>
             .map_err(TlsError::Handshake)?;
         stream.write_all(&byte).await.map_err(TlsError::Handshake)?;
         stream.flush().await.map_err(TlsError::Handshake)?;
-        let id = stream.peer().and_then(|peer| peer.spiffe_id().cloned());
+        let id = spiffe_id(stream.session());
         let alpn = stream.alpn().map(<[u8]>::to_vec);
         Ok::<_, TlsError>((id, alpn, stream.server_name().map(str::to_owned)))
     };
@@ -96,7 +100,7 @@ async fn shake(server: &TlsServer, client: &TlsClient) -> Result<Seen, TlsError>
             .read_exact(&mut byte)
             .await
             .map_err(TlsError::Handshake)?;
-        Ok(stream.peer().and_then(|peer| peer.spiffe_id().cloned()))
+        Ok(spiffe_id(stream.session("")))
     };
     let (served, called) = tokio::join!(serve, call);
     let (client_id, alpn, sni) = served?;

@@ -102,7 +102,7 @@ async fn shake(server: &TlsServer, client: &TlsClient, name: &str) -> Result<Sha
         read.map_err(TlsError::Handshake)?;
         stream.write_all(&byte).await.map_err(TlsError::Handshake)?;
         stream.flush().await.map_err(TlsError::Handshake)?;
-        Ok::<_, TlsError>((stream.is_resumed(), stream.version()))
+        Ok::<_, TlsError>((stream.is_resumed(), stream.session().version))
     };
     let call = async {
         let mut stream = client.connect(near, Some(name), None).await?;
@@ -111,7 +111,10 @@ async fn shake(server: &TlsServer, client: &TlsClient, name: &str) -> Result<Sha
         stream.flush().await.map_err(TlsError::Handshake)?;
         let read = stream.read_exact(&mut byte).await;
         read.map_err(TlsError::Handshake)?;
-        let peer = stream.peer().expect("servers show certificates");
+        let peer = stream
+            .session(name)
+            .peer
+            .expect("servers show certificates");
         let leaf = peer.chain().next().expect("a leaf").to_vec();
         Ok::<_, TlsError>(leaf)
     };
