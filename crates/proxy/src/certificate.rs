@@ -1,14 +1,20 @@
 //! Certificates as text of one line, for fields and logs.
 
-use std::fmt::Write as _;
-
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+
+/// Everything but RFC 3986's unreserved characters (section 2.3).
+const RESERVED: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b'~');
 
 /// Certificates in DER as PEM with percent-encoding.
 pub(crate) fn encoded<'a>(chain: impl Iterator<Item = &'a [u8]>) -> String {
     chain.fold(String::new(), |mut out, der| {
-        percent_encode(&pem(der), &mut out);
+        out.extend(utf8_percent_encode(&pem(der), RESERVED));
         out
     })
 }
@@ -22,17 +28,6 @@ fn pem(der: &[u8]) -> String {
     }
     text.push_str("-----END CERTIFICATE-----\n");
     text
-}
-
-fn percent_encode(text: &str, out: &mut String) {
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~') {
-            out.push(byte as char);
-        } else {
-            // Writing into a String cannot fail.
-            let _ = write!(out, "%{byte:02X}");
-        }
-    }
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use ferromesh_route::template::{NameSource, PathSource};
+use percent_encoding::percent_decode_str;
 
 use super::record::LogRecord;
 use super::value::header;
@@ -62,29 +63,20 @@ fn sourced<'a>(
     }
 }
 
-/// Undoes percent-encoding; what is none stays.
+/// Undoes percent-encoding; what is none stays, and what is no text then is marked.
 fn decoded(text: &str) -> Cow<'_, str> {
-    percent_decode(text.as_bytes())
+    percent_decode_str(text).decode_utf8_lossy()
 }
 
-fn percent_decode(bytes: &[u8]) -> Cow<'_, str> {
-    if !bytes.contains(&b'%') {
-        return String::from_utf8_lossy(bytes);
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_no_encoding_stays_as_it_is() {
+        assert_eq!(decoded("%6fne%2F+%C3%a9"), "one/+\u{e9}");
+        assert_eq!(decoded("50%"), "50%");
+        assert_eq!(decoded("%4%41%g1"), "%4A%g1");
+        assert_eq!(decoded("a%ffb"), "a\u{fffd}b");
     }
-    let mut out = Vec::with_capacity(bytes.len());
-    let mut rest = bytes;
-    while let [first, after @ ..] = rest {
-        let digit = |at: usize| char::from(*after.get(at)?).to_digit(16);
-        match (first, digit(0), digit(1)) {
-            (b'%', Some(high), Some(low)) => {
-                out.push((high * 16 + low) as u8);
-                rest = &after[2..];
-            }
-            _ => {
-                out.push(*first);
-                rest = after;
-            }
-        }
-    }
-    Cow::Owned(String::from_utf8_lossy(&out).into_owned())
 }

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 
 use ferromesh_http::RequestHead;
 use ferromesh_http::http1::{BodyError, HeadError};
+use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 
 use super::deadline::Expired;
 use crate::access_log::ResponseFlags;
@@ -219,14 +220,8 @@ pub(crate) fn grpc_status(status: u16) -> u32 {
 
 /// Percent-encoding of gRPC messages: everything outside the printable ASCII, and the percent sign.
 pub(super) fn grpc_message(text: &str) -> String {
-    text.bytes().fold(String::new(), |mut out, byte| {
-        if (b' '..=b'~').contains(&byte) && byte != b'%' {
-            out.push(byte as char);
-        } else {
-            let _ = write!(out, "%{byte:02X}");
-        }
-        out
-    })
+    const ESCAPED: &AsciiSet = &CONTROLS.add(b'%');
+    utf8_percent_encode(text, ESCAPED).to_string()
 }
 
 #[cfg(test)]
@@ -249,5 +244,11 @@ mod tests {
              delayed_connect_error:_Connection_refused}"
         );
         assert_eq!(reply.flags.short(), "UF");
+    }
+
+    #[test]
+    fn a_message_for_grpc_is_printable() {
+        assert_eq!(grpc_message("no ~route~, 5%\n"), "no ~route~, 5%25%0A");
+        assert_eq!(grpc_message("\u{7f}\u{e9}"), "%7F%C3%A9");
     }
 }
