@@ -3,6 +3,7 @@
 use ferromesh_config::kind::gateway_api::{GROUP, ParentReference};
 use ferromesh_types::{Hostname, Namespace, Str};
 
+use crate::grant::namespace_of;
 use crate::listener::{BoundListener, RouteKind};
 use crate::written::{Meta, Written};
 
@@ -39,11 +40,7 @@ impl Attached<'_> {
         listeners: &'b [BoundListener<'b>],
     ) -> Vec<Parent<'b>> {
         let each = self.parents.iter().flat_map(|parent| {
-            let namespace = if parent.namespace.is_empty() {
-                self.meta.namespace().clone()
-            } else {
-                Namespace::from(parent.namespace.clone())
-            };
+            let namespace = namespace_of(&parent.namespace, self.meta.namespace());
             match (parent.group.as_str(), parent.kind.as_str()) {
                 (GROUP, "Gateway") => self.to_gateway(written, listeners, parent, &namespace),
                 ("" | "core", "Service") => to_service(written, parent, namespace),

@@ -22,11 +22,7 @@ pub(crate) fn destination(
     source: Source<'_>,
     target: &ServiceReference,
 ) -> Option<Destination> {
-    let namespace = if target.namespace.is_empty() {
-        source.namespace.clone()
-    } else {
-        Namespace::from(target.namespace.clone())
-    };
+    let namespace = grant::namespace_of(&target.namespace, source.namespace);
     let host = match (target.group.as_str(), target.kind.as_str()) {
         ("" | "core", "Service") => {
             let from = (source.kind.name(), source.namespace);

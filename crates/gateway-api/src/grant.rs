@@ -23,6 +23,15 @@ impl Referred {
     }
 }
 
+/// The namespace that a reference names; without, that of the object that refers.
+pub(crate) fn namespace_of(named: &Str, home: &Namespace) -> Namespace {
+    if named.is_empty() {
+        home.clone()
+    } else {
+        Namespace::from(named.clone())
+    }
+}
+
 /// Whether an object of `kind` in `home` may refer to an object: one of its own namespace, or one
 /// that a ReferenceGrant of the other namespace opens to it.
 pub(crate) fn permits(
@@ -34,15 +43,15 @@ pub(crate) fn permits(
     if home == namespace {
         return true;
     }
-    written.grants().iter().any(|grant| {
-        let from_here = grant.spec.from.iter().any(|from| {
+    written.grants(namespace).any(|grant| {
+        let from_here = grant.from.iter().any(|from| {
             from.group == GROUP && from.kind == kind && from.namespace == home.as_str()
         });
-        let to_there = grant.spec.to.iter().any(|to| {
+        let to_there = grant.to.iter().any(|to| {
             to.group.is_empty()
                 && to.kind == referred.name()
                 && (to.name.is_empty() || to.name == *name)
         });
-        grant.meta.namespace() == namespace && from_here && to_there
+        from_here && to_there
     })
 }

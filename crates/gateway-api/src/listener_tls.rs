@@ -10,7 +10,7 @@ use ferromesh_config::kubernetes::Secret;
 use ferromesh_types::{Namespace, Str};
 
 use crate::SECRET_SCHEME;
-use crate::grant::{self, Referred};
+use crate::grant::{self, Referred, namespace_of};
 use crate::roots;
 use crate::written::{Entry, Written};
 
@@ -89,7 +89,7 @@ fn credential(written: &Written, home: &Namespace, reference: &ObjectReference) 
     if !reference.group.is_empty() || reference.kind != "Secret" {
         return None;
     }
-    let namespace = namespace_of(reference, home);
+    let namespace = namespace_of(&reference.namespace, home);
     let target = (&namespace, &reference.name);
     let open = grant::permits(written, ("Gateway", home), Referred::Secret, target);
     let secret = written.secret(&namespace, &reference.name)?;
@@ -100,14 +100,6 @@ fn credential(written: &Written, home: &Namespace, reference: &ObjectReference) 
 fn is_certificate(secret: &Secret) -> bool {
     let has = |key: &str| secret.data.contains_key(key) || secret.string_data.contains_key(key);
     (has("tls.crt") && has("tls.key")) || (has("cert") && has("key"))
-}
-
-fn namespace_of(reference: &ObjectReference, home: &Namespace) -> Namespace {
-    if reference.namespace.is_empty() {
-        home.clone()
-    } else {
-        Namespace::from(reference.namespace.clone())
-    }
 }
 
 /// How a listener verifies clients: as its port says, else as all do.
@@ -137,12 +129,13 @@ fn verify_clients(
         ClientValidationMode::AllowInsecureFallback => ServerTlsMode::OptionalMutual,
     };
     let refs = &validation.ca_certificate_refs;
-    let namespace = refs
-        .first()
-        .map_or_else(|| home.clone(), |first| namespace_of(first, home));
+    let namespace = refs.first().map_or_else(
+        || home.clone(),
+        |first| namespace_of(&first.namespace, home),
+    );
     let open = refs.iter().all(|reference| {
         let target = (&namespace, &reference.name);
-        namespace_of(reference, home) == namespace
+        namespace_of(&reference.namespace, home) == namespace
             && reference.kind == "ConfigMap"
             && grant::permits(written, ("Gateway", home), Referred::ConfigMap, target)
     });

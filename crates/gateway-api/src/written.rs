@@ -108,8 +108,6 @@ readers! {
     tls_routes: TlsRoute(TlsRoute);
     /// All TCPRoutes, oldest first.
     tcp_routes: TcpRoute(TcpRoute);
-    /// All ReferenceGrants, oldest first.
-    grants: ReferenceGrant(ReferenceGrant);
     /// All BackendTLSPolicies, oldest first.
     backend_tls_policies: BackendTlsPolicy(BackendTlsPolicy);
 }
@@ -193,6 +191,18 @@ impl Written {
             Spec::GatewayClass(class) => Some(class),
             _ => None,
         }
+    }
+
+    /// The ReferenceGrants of this namespace.
+    pub(crate) fn grants(&self, namespace: &Namespace) -> impl Iterator<Item = &ReferenceGrant> {
+        let of_kind = self.objects.get(&Kind::ReferenceGrant).into_iter();
+        of_kind
+            .flat_map(|grants| grants.range((namespace.clone(), Str::default())..))
+            .take_while(move |((home, _), _)| home == namespace)
+            .filter_map(|(_, object)| match &object.spec {
+                Spec::ReferenceGrant(grant) => Some(&**grant),
+                _ => None,
+            })
     }
 
     fn object(&self, kind: Kind, namespace: &Namespace, name: &Str) -> Option<&Arc<Object>> {
