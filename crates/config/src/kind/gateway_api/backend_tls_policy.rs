@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use ferromesh_types::Str;
 use serde::Deserialize;
 
-use super::reference_check::{self, hostname};
+use super::reference_check::{self, exact_hostname};
 use super::{LocalReference, PolicyTarget};
 use crate::check::{Findings, name};
 use crate::parse::Body;
@@ -122,12 +122,8 @@ fn validation(findings: &mut Findings<'_>, validation: &BackendTlsValidation) {
             format!("Unsupported value: \"{well_known}\": supported values: \"System\""),
         );
     }
-    if validation.hostname.is_empty() {
-        findings.required("hostname", false);
-    } else {
-        findings.rule("hostname", hostname(&validation.hostname));
-        findings.rule("hostname", name::exact_host(&validation.hostname));
-    }
+    findings.required("hostname", !validation.hostname.is_empty());
+    exact_hostname(findings, &validation.hostname);
     findings.max_items("subjectAltNames", validation.subject_alt_names.len(), 5);
     findings.each(
         "subjectAltNames",

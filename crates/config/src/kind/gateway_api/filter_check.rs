@@ -1,8 +1,10 @@
 //! The rules of filters.
 
+use std::fmt::Debug;
+
 use ferromesh_types::Str;
 
-use super::reference_check::{hostname, local, service};
+use super::reference_check::{exact_hostname, local, port, service};
 use super::{
     CorsFilter, FilterType, HeaderModifier, HttpHeader, PathModifier, PathModifierType,
     RequestMirror, RequestRedirect, RouteFilter, UrlRewrite,
@@ -96,12 +98,7 @@ fn filter(findings: &mut Findings<'_>, filter: &RouteFilter, owner: Owner) {
         (FilterType::ExtensionRef, "extensionRef"),
     ];
     for (of, field) in fields {
-        if (of == kind) != findings.is_written(field) {
-            findings.error_at(
-                field,
-                format!("Invalid value: {field} must be set exactly if the type is {of:?}"),
-            );
-        }
+        exactly_if(findings, (field, findings.is_written(field)), (of, kind));
     }
     if !owner.knows(kind) {
         findings.error_at("type", "Unsupported value: this route has no such filter");
@@ -131,6 +128,20 @@ fn filter(findings: &mut Findings<'_>, filter: &RouteFilter, owner: Owner) {
     findings.some("urlRewrite", filter.url_rewrite.as_ref(), rewrite);
     findings.some("cors", filter.cors.as_ref(), cors);
     findings.some("extensionRef", filter.extension_ref.as_ref(), local);
+}
+
+/// Takes a field to be set for objects of type `of`, and only for them.
+fn exactly_if<T: PartialEq + Debug>(
+    findings: &mut Findings<'_>,
+    (field, is_set): (&str, bool),
+    (of, kind): (T, T),
+) {
+    if (of == kind) != is_set {
+        findings.error_at(
+            field,
+            format!("Invalid value: {field} must be set exactly if the type is {of:?}"),
+        );
+    }
 }
 
 fn headers(findings: &mut Findings<'_>, value: &HeaderModifier) {
@@ -205,9 +216,7 @@ fn redirect(findings: &mut Findings<'_>, value: &RequestRedirect) {
         );
     }
     exact_hostname(findings, &value.hostname);
-    if value.port == Some(0) {
-        findings.error_at("port", "Invalid value: 0: must be between 1 and 65535");
-    }
+    port(findings, value.port);
     if let Some(code) = value.status_code
         && !matches!(code, 301 | 302 | 303 | 307 | 308)
     {
@@ -222,13 +231,6 @@ fn redirect(findings: &mut Findings<'_>, value: &RequestRedirect) {
 fn rewrite(findings: &mut Findings<'_>, value: &UrlRewrite) {
     exact_hostname(findings, &value.hostname);
     findings.some("path", value.path.as_ref(), path);
-}
-
-fn exact_hostname(findings: &mut Findings<'_>, host: &Str) {
-    if !host.is_empty() {
-        findings.rule("hostname", hostname(host));
-        findings.rule("hostname", crate::check::name::exact_host(host));
-    }
 }
 
 fn path(findings: &mut Findings<'_>, value: &PathModifier) {
@@ -248,12 +250,7 @@ fn path(findings: &mut Findings<'_>, value: &PathModifier) {
             &value.replace_prefix_match,
         ),
     ] {
-        if (of == kind) != text.is_some() {
-            findings.error_at(
-                field,
-                format!("Invalid value: {field} must be set exactly if the type is {of:?}"),
-            );
-        }
+        exactly_if(findings, (field, text.is_some()), (of, kind));
         findings.max_length(field, text.as_deref().unwrap_or_default(), 1024);
     }
 }

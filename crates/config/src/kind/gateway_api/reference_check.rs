@@ -76,6 +76,14 @@ pub(super) fn hostname(text: &str) -> Result<(), String> {
     Ok(())
 }
 
+/// A host name without a wildcard, in the field of that name; empty is none.
+pub(super) fn exact_hostname(findings: &mut Findings<'_>, host: &Str) {
+    if !host.is_empty() {
+        findings.rule("hostname", hostname(host));
+        findings.rule("hostname", name::exact_host(host));
+    }
+}
+
 /// The rules of what happens to requests on the way to one backend.
 pub(super) type FilterRules<'a> = &'a dyn Fn(&mut Findings<'_>, &BackendReference);
 
@@ -147,7 +155,8 @@ fn namespace(findings: &mut Findings<'_>, namespace: &Str) {
     }
 }
 
-fn port(findings: &mut Findings<'_>, port: Option<u16>) {
+/// A port, perhaps.
+pub(super) fn port(findings: &mut Findings<'_>, port: Option<u16>) {
     if port == Some(0) {
         findings.error_at("port", "Invalid value: 0: must be between 1 and 65535");
     }
