@@ -48,6 +48,19 @@ pub fn meshproxy() -> anyhow::Result<PathBuf> {
     Ok(shell::target().join("debug/meshproxy"))
 }
 
+/// Builds the optimised programs and returns the proxy's path: for checks of how it fares under load.
+pub fn release_meshproxy() -> anyhow::Result<PathBuf> {
+    Ok(release()?.join("meshproxy"))
+}
+
+/// The program or folder that was given; without, what `build` makes.
+pub fn given_or(
+    given: Option<&Path>,
+    build: impl FnOnce() -> anyhow::Result<PathBuf>,
+) -> anyhow::Result<PathBuf> {
+    given.map_or_else(build, |given| Ok(given.to_owned()))
+}
+
 /// Which build of our proxy is measured.
 #[derive(Clone, Debug)]
 pub enum Measured {

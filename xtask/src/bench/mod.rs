@@ -3,9 +3,9 @@
 mod control_plane;
 mod proxy;
 
-use std::path::Path;
-
 use clap::Subcommand;
+
+pub use proxy::train;
 
 /// Settings of `cargo xtask bench`.
 #[derive(clap::Args)]
@@ -31,9 +31,4 @@ pub fn run(settings: &Settings) -> anyhow::Result<()> {
         What::Proxy(settings) => proxy::run(settings),
         What::Instructions(settings) => proxy::instructions::run(settings),
     }
-}
-
-/// Serves the load of all cases with `program`, for the profile that it writes.
-pub fn train(program: &Path) -> anyhow::Result<()> {
-    proxy::train(program)
 }

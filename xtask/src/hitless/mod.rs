@@ -42,10 +42,7 @@ const CASES: [(&str, Run); 4] = [
 const BETWEEN: Duration = Duration::from_millis(500);
 
 pub fn run(settings: &Settings) -> anyhow::Result<()> {
-    let binary = match &settings.program {
-        Some(program) => program.clone(),
-        None => build::meshproxy()?,
-    };
+    let binary = build::given_or(settings.program.as_deref(), build::meshproxy)?;
     let endpoint = serve_hello()?;
     let (mut failed, mut total) = (0, 0);
     for (name, case) in CASES {

@@ -119,10 +119,7 @@ fn in_sandbox(
 ) -> anyhow::Result<Vec<Verdict>> {
     setup::sandbox()?;
     let envoy = (plane == "envoy").then(setup::envoy).transpose()?;
-    let programs = match &settings.programs {
-        Some(folder) => folder.clone(),
-        None => build::release()?,
-    };
+    let programs = build::given_or(settings.programs.as_deref(), build::release)?;
     let mut sandbox = Sandbox::up(&programs, environment, plane, envoy.as_deref())?;
     let mut verdicts = Vec::new();
     for scenario in scenarios {

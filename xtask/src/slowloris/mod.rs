@@ -53,10 +53,7 @@ const MOST_BYTES: u64 = 64 * 1024;
 const MOST_RATIO: f64 = 1.1;
 
 pub fn run(settings: &Settings) -> anyhow::Result<()> {
-    let program = match &settings.program {
-        Some(program) => program.clone(),
-        None => build::release()?.join("meshproxy"),
-    };
+    let program = build::given_or(settings.program.as_deref(), build::release_meshproxy)?;
     allow_descriptors(settings.clients)?;
     let endpoint = Endpoint::http()?;
     let runtime = tokio::runtime::Builder::new_multi_thread()

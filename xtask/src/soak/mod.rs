@@ -44,10 +44,7 @@ pub struct Settings {
 const SETTLE: Duration = Duration::from_secs(30);
 
 pub fn run(settings: &Settings) -> anyhow::Result<()> {
-    let program = match &settings.program {
-        Some(program) => program.clone(),
-        None => build::release()?.join("meshproxy"),
-    };
+    let program = build::given_or(settings.program.as_deref(), build::release_meshproxy)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()

@@ -35,10 +35,7 @@ pub fn run(settings: &Settings) -> anyhow::Result<()> {
     let file = shell::root().join("tests/traffic/environment.yaml");
     let environment = std::fs::read_to_string(file)?;
     setup::sandbox()?;
-    let programs = match &settings.programs {
-        Some(folder) => folder.clone(),
-        None => build::release()?,
-    };
+    let programs = build::given_or(settings.programs.as_deref(), build::release)?;
     let wanted = |name: &str| name.contains(&settings.filter);
     let (mut passed, mut failed) = (0, 0);
     println!("{:14} {:10} expectation: figure", "name", "data plane");

@@ -1,15 +1,17 @@
 //! Operators about requests and their answers.
 
-use serde_json::{Value, json};
+use serde_json::json;
 
+use super::operators;
 use crate::conformance::beside::{Act, Row, Way, row};
 
 const HELLO: &str = "HTTP/1.1 200 OK\r\ncontent-length: 5\r\nx-answer: 1\r\n\r\nhello";
 const TRAILING: &str = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\ntrailer: x-end\r\n\r\n\
                         5\r\nhello\r\n0\r\nx-end: yes\r\n\r\n";
 
-/// Keys of the log and what they show; what begins with `any` is never the same twice.
-const OPERATORS: &[(&str, &str)] = &[
+/// Keys of the log and what they show; what begins with `any` is never the same twice. All that does
+/// not depend on TLS.
+pub const OPERATORS: &[(&str, &str)] = &[
     ("protocols", "%PROTOCOL% %UPSTREAM_PROTOCOL%"),
     ("protocol", "%PROTOCOL%"),
     ("upstream_protocol", "%UPSTREAM_PROTOCOL%"),
@@ -107,12 +109,6 @@ const OPERATORS: &[(&str, &str)] = &[
     ("any_host", "%HOSTNAME%"),
 ];
 
-/// All that does not depend on TLS.
-pub fn operators() -> Value {
-    let each = |(key, format): &(&str, &str)| ((*key).to_owned(), Value::from(*format));
-    Value::Object(OPERATORS.iter().map(each).collect())
-}
-
 pub fn rows() -> Vec<Row> {
     let mut rows = with_endpoint();
     rows.extend(without_endpoint());
@@ -122,7 +118,7 @@ pub fn rows() -> Vec<Row> {
 fn with_endpoint() -> Vec<Row> {
     vec![
         row("operators of a request over HTTP/1.1")
-            .log(operators())
+            .log(operators(OPERATORS))
             .endpoint(vec![Act::Serve(HELLO)])
             .get(
                 "/a%20b?one=first%20one&empty=&one=second&%6fne=third",
@@ -136,12 +132,12 @@ fn with_endpoint() -> Vec<Row> {
             .shows("log[0].path_bare", "/a%20b"),
         row("operators of a request over HTTP/2 on both sides")
             .way(Way::Http2)
-            .log(operators())
+            .log(operators(OPERATORS))
             .http2_endpoint(HELLO)
             .get("/a?one=1+2", &["x-one: 1"])
             .shows("log[0].protocols", "HTTP/2 HTTP/2"),
         row("operators of an answer with trailers")
-            .log(operators())
+            .log(operators(OPERATORS))
             .manager(json!({"http_protocol_options": {"enable_trailers": true}}))
             .cluster(json!({"typed_extension_protocol_options": {
                 "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {
@@ -154,7 +150,7 @@ fn with_endpoint() -> Vec<Row> {
             .get("/", &["te: trailers"])
             .shows("log[0].response_trailer", "yes yes"),
         row("operators of a request whose path and host are rewritten")
-            .log(operators())
+            .log(operators(OPERATORS))
             .action(json!({"route": {
                 "prefix_rewrite": "/new/", "host_rewrite_literal": "inner.example",
             }}))
@@ -164,7 +160,7 @@ fn with_endpoint() -> Vec<Row> {
             )
             .shows("log[0].path_orig", "/old/path?one=1"),
         row("operators of a request that was tried again")
-            .log(operators())
+            .log(operators(OPERATORS))
             .action(json!({"route": {"retry_policy": {"retry_on": "5xx", "num_retries": 1}}}))
             .cluster(
                 json!({"load_assignment": {"endpoints": [{"lb_endpoints": [{"endpoint": {
@@ -194,22 +190,22 @@ fn with_endpoint() -> Vec<Row> {
 fn without_endpoint() -> Vec<Row> {
     vec![
         row("operators of an answer of the proxy's own")
-            .log(operators())
+            .log(operators(OPERATORS))
             .action(json!({"direct_response": {"status": 204}}))
             .get("/?one=1", &[])
             .shows("log[0].upstream_protocol", "null"),
         row("operators of a request that is malformed")
-            .log(operators())
+            .log(operators(OPERATORS))
             .send("GET / HTTP/1.1\r\nHost: a\r\nContent-Length: x\r\n\r\n")
             .answers(1)
             .shows("log[0].code", "400"),
         row("operators of a request without endpoints")
-            .log(operators())
+            .log(operators(OPERATORS))
             .cluster(json!({"load_assignment": {"endpoints": []}}))
             .get("/", &[])
             .shows("log[0].flags", "UH"),
         row("operators of a gRPC request")
-            .log(operators())
+            .log(operators(OPERATORS))
             .endpoint(vec![Act::Serve(
                 "HTTP/1.1 200 OK\r\ncontent-type: application/grpc\r\ncontent-length: 0\r\n\
                  grpc-status: 5\r\n\r\n",

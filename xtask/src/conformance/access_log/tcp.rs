@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::http;
+use super::{http, operators, tls_cluster};
 use crate::conformance::beside::{Act, Row, Way, row};
 
 const PROXY: &str = "envoy.filters.listener.proxy_protocol";
@@ -29,7 +29,7 @@ fn endpoints() -> Vec<Row> {
     let no_endpoint = json!({"load_assignment": {"endpoints": []}});
     vec![
         tcp("bytes both ways", json!({}))
-            .log(http::operators())
+            .log(operators(http::OPERATORS))
             .endpoint(vec![Act::Echo])
             .send("hello")
             .until("HELLO")
@@ -37,7 +37,7 @@ fn endpoints() -> Vec<Row> {
             .shows("log[0].flags", "-")
             .shows("log[0].received", "5"),
         tcp("a connection that nobody takes", json!({}))
-            .log(http::operators())
+            .log(operators(http::OPERATORS))
             .refusing()
             .send("hello")
             .shows("log[0].flags", "UF,URX"),
@@ -91,12 +91,7 @@ fn endpoints() -> Vec<Row> {
         tcp("TLS towards the endpoint of a TCP proxy", json!({}))
             .log(json!({"up_version": "%UPSTREAM_TLS_VERSION%", "up_name": "%UPSTREAM_SERVER_NAME%"}))
             .tls_endpoint()
-            .cluster(json!({"transport_socket": {"name": "tls", "typed_config": {
-                "@type": "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.\
-                          UpstreamTlsContext",
-                "sni": "inner.example",
-                "common_tls_context": {"tls_params": {"tls_maximum_protocol_version": "TLSv1_3"}},
-            }}}))
+            .cluster(tls_cluster())
             .send("GET / HTTP/1.1\r\nhost: a\r\n\r\n")
             .answers(1)
             .shows("log[0].up_version", "TLSv1.3"),

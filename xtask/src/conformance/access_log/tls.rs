@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::{operators, tls_cluster};
 use crate::conformance::beside::{Row, Way, row};
 
 /// Keys of the log and what they show; what begins with `any` is never the same twice.
@@ -43,12 +44,7 @@ const OPERATORS: &[(&str, &str)] = &[
     ("up_until", "%UPSTREAM_PEER_CERT_V_END%"),
 ];
 
-fn operators() -> Value {
-    let each = |(key, format): &(&str, &str)| ((*key).to_owned(), Value::from(*format));
-    Value::Object(OPERATORS.iter().map(each).collect())
-}
-
-/// A filter chain of the listener's that only speaks this version.
+/// The transport socket of mutual TLS with these TLS parameters.
 fn parameters(fields: &Value) -> Value {
     let mut socket = Way::MutualTls.transport_socket().unwrap_or_default();
     socket["typed_config"]["common_tls_context"]["tls_params"] = fields.clone();
@@ -60,12 +56,12 @@ pub fn rows() -> Vec<Row> {
     vec![
         row("operators of TLS without a certificate")
             .way(Way::Tls)
-            .log(operators())
+            .log(operators(OPERATORS))
             .get("/", &[])
             .shows("log[0].version", "TLSv1.3"),
         row("operators of mutual TLS")
             .way(Way::MutualTls)
-            .log(operators())
+            .log(operators(OPERATORS))
             .get("/", &[])
             .shows("log[0].peer_dns", "client.example,other.client.example"),
         row("operators of mutual TLS in the version before")
@@ -73,7 +69,7 @@ pub fn rows() -> Vec<Row> {
             .transport(parameters(
                 &json!({"tls_maximum_protocol_version": "TLSv1_2"}),
             ))
-            .log(operators())
+            .log(operators(OPERATORS))
             .get("/", &[])
             .note(
                 "log[0].cipher",
@@ -83,23 +79,18 @@ pub fn rows() -> Vec<Row> {
         row("operators of mutual TLS with a group of choice")
             .way(Way::MutualTls)
             .transport(parameters(&json!({"ecdh_curves": ["P-256"]})))
-            .log(operators())
+            .log(operators(OPERATORS))
             .get("/", &[])
             .shows("log[0].group", "P-256"),
         row("operators of TLS towards the endpoint")
-            .log(operators())
+            .log(operators(OPERATORS))
             .tls_endpoint()
-            .cluster(json!({"transport_socket": {"name": "tls", "typed_config": {
-                "@type": "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.\
-                          UpstreamTlsContext",
-                "sni": "inner.example",
-                "common_tls_context": {"tls_params": {"tls_maximum_protocol_version": "TLSv1_3"}},
-            }}}))
+            .cluster(tls_cluster())
             .get("/", &[])
             .shows("log[0].up_version", "TLSv1.3")
             .shows("log[0].up_name", "inner.example"),
         row("operators of TLS where there is none")
-            .log(operators())
+            .log(operators(OPERATORS))
             .get("/", &[])
             .shows("log[0].version", "null"),
     ]
