@@ -7,7 +7,6 @@
 use std::convert::Infallible;
 use std::time::Duration;
 
-use rustix::time::{ClockId, clock_gettime};
 use tokio::time::MissedTickBehavior;
 use tracing::debug;
 
@@ -37,28 +36,37 @@ pub async fn release_freed_memory_when_calm() -> Result<(), Infallible> {
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     tick.tick().await;
     let mut watch = Watch::default();
-    let mut before = cpu_time();
+    let mut before = Duration::ZERO;
     loop {
         tick.tick().await;
-        let now = cpu_time();
-        let used = now.saturating_sub(before);
-        before = now;
-        let Some(resident) = resident_bytes() else {
+        let (Some(now), Some(resident)) = (cpu_time(), resident_bytes()) else {
             debug!("freed memory is not given back: /proc cannot be read");
             return Ok(());
         };
+        let used = now.saturating_sub(before);
+        before = now;
         if watch.is_due(resident, used) {
             release_freed_memory();
             watch.released(resident_bytes().unwrap_or(resident));
-            before = cpu_time();
+            before = cpu_time().unwrap_or(now);
         }
     }
 }
 
-fn cpu_time() -> Duration {
-    let time = clock_gettime(ClockId::ProcessCPUTime);
-    let seconds = u64::try_from(time.tv_sec).unwrap_or(0);
-    Duration::from_secs(seconds) + Duration::from_nanos(time.tv_nsec.unsigned_abs())
+/// User and system time of the process so far, in the kernel's steps of 10 ms; `None` where `/proc`
+/// cannot be read.
+fn cpu_time() -> Option<Duration> {
+    cpu_time_in(&std::fs::read_to_string("/proc/self/stat").ok()?)
+}
+
+/// The times in a line of `/proc/PID/stat`: the 14th and the 15th value. The second is the
+/// program's name in parentheses, which may contain anything.
+fn cpu_time_in(line: &str) -> Option<Duration> {
+    let (_, values) = line.rsplit_once(')')?;
+    let mut times = values.split_ascii_whitespace().skip(11);
+    let mut next = || times.next()?.parse::<u64>().ok();
+    let ticks = next()? + next()?;
+    Some(Duration::from_millis(ticks * 10))
 }
 
 /// Decides when going through the heap is worth it.
@@ -134,6 +142,14 @@ mod tests {
         watch.released(50 << 20);
         assert!(!watch.is_due(20 << 20, IDLE));
         assert!(watch.is_due(30 << 20, IDLE));
+    }
+
+    #[test]
+    fn the_time_of_a_process_is_read_whatever_its_name() {
+        let line = "7 (a) 1 (b) S 1 7 7 0 -1 4194560 9 8 7 6 120 34 5 6 20 0 1 0";
+        assert_eq!(cpu_time_in(line), Some(Duration::from_millis(1540)));
+        assert_eq!(cpu_time_in("7 (short) S 1 7"), None);
+        assert!(cpu_time().is_some());
     }
 
     #[test]
