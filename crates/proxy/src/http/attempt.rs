@@ -4,7 +4,7 @@
 use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Instant;
 
 use ferromesh_http::{Frame, Framing, Method, ResponseHead};
@@ -19,6 +19,7 @@ use super::upstream::Upstream;
 use crate::cluster::{Endpoint, Finding, LimitGuard, Thresholds};
 use crate::compiled::Cluster;
 use crate::upstream::{Acquired, ResetReason, acquire};
+use crate::worker::Turn;
 
 /// A try that brought the head of an answer.
 pub(super) struct Answer {
@@ -243,7 +244,12 @@ impl Exchange<'_> {
         ends: &mut Ends<'_, '_>,
     ) -> Result<(ResponseHead, Framing), Failure> {
         let rules = self.head_rules();
+        let mut turn = Turn::default();
+        let gives_way = upstream.sends_itself();
         poll_fn(|cx| {
+            if gives_way {
+                ready!(turn.poll_give_way(cx));
+            }
             if let Poll::Ready(result) = ends.poll_head(cx, upstream, upload, &rules) {
                 return Poll::Ready(result);
             }
@@ -278,6 +284,8 @@ impl Exchange<'_> {
         ends: &mut Ends<'_, '_>,
     ) -> Result<(), Failure> {
         let mut answered = false;
+        let mut turn = Turn::default();
+        let gives_way = !ends.downstream.is_http2();
         let outcome = &mut self.outcome;
         poll_fn(|cx| {
             if let Err(failure) = ends.poll_upload(cx, upload, upstream) {
@@ -322,6 +330,9 @@ impl Exchange<'_> {
                 if sent.is_err() {
                     return Poll::Ready(Err(Failure::Gone));
                 }
+            }
+            if answered && gives_way {
+                ready!(turn.poll_give_way(cx));
             }
             let flushed = match (answered, tunnel) {
                 (true, true) => ends.downstream.poll_end_tunnel(cx),

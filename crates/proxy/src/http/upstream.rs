@@ -114,6 +114,11 @@ impl Upstream {
         }
     }
 
+    /// Whether [`Self::poll_flush`] sends what is queued itself.
+    pub(crate) fn sends_itself(&self) -> bool {
+        matches!(self, Self::Http1 { .. })
+    }
+
     /// The next head of the answer, interim ones included, and how its body ends.
     pub(crate) fn poll_head(
         &mut self,

@@ -13,6 +13,7 @@ mod sockets;
 mod stream_tasks;
 mod timer;
 mod transport;
+mod turn;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -35,6 +36,7 @@ pub use sockets::SocketState;
 pub(crate) use stream_tasks::{Seat, StreamTasks};
 pub(crate) use timer::Timer;
 pub(crate) use transport::Transport;
+pub(crate) use turn::Turn;
 
 use crate::compiled::Config;
 use shard::Command;

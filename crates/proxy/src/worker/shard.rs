@@ -11,9 +11,9 @@ use std::time::{Duration, Instant, SystemTime};
 use ferromesh_net::Listener as Socket;
 use ferromesh_runtime::Published;
 use futures_util::FutureExt;
+use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::Notify;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
-use tokio::task::LocalSet;
 use tracing::error;
 
 use super::accept::{Queue, Stop, accept_connections};
@@ -211,9 +211,9 @@ impl Drop for Active {
 /// The body of a worker's thread.
 pub(super) fn run(seed: Seed) {
     crate::stats::enter_worker(seed.index);
-    let runtime = tokio::runtime::Builder::new_current_thread()
+    let runtime = Builder::new_current_thread()
         .enable_all()
-        .build();
+        .build_local(LocalOptions::default());
     let runtime = match runtime {
         Ok(runtime) => runtime,
         Err(reason) => {
@@ -221,7 +221,7 @@ pub(super) fn run(seed: Seed) {
             return;
         }
     };
-    LocalSet::new().block_on(&runtime, serve(seed));
+    runtime.block_on(serve(seed));
 }
 
 async fn serve(mut seed: Seed) {
