@@ -48,6 +48,11 @@ impl Span {
         &block[start..start + self.len as usize]
     }
 
+    /// Whether it stands right after `before` in the block that it belongs to.
+    pub(crate) fn follows(self, before: &[u8], block: &[u8]) -> bool {
+        block[..self.start as usize].ends_with(before)
+    }
+
     /// Makes its letters lower case in the block that it belongs to.
     pub(crate) fn lower_case(self, block: &mut [u8]) {
         let start = self.start as usize;
@@ -101,16 +106,17 @@ impl Headers {
     /// No fields.
     pub fn new() -> Self {
         let (entries, extra) = spare_fields::take();
-        Self::from_block(Bytes::new(), entries, extra)
+        Self::from_block(Bytes::new(), entries, extra, NameFilter::default())
     }
 
-    /// Over a block whose names are in lower case. Entries and side buffer come from
-    /// [`spare_fields`].
-    pub(crate) fn from_block(block: Bytes, entries: Vec<Entry>, extra: Vec<u8>) -> Self {
-        let mut names = NameFilter::default();
-        for entry in &entries {
-            names.add(entry.name.of(&block));
-        }
+    /// Over a block whose names are in lower case, all of them in `names`. Entries and side buffer
+    /// come from [`spare_fields`].
+    pub(crate) fn from_block(
+        block: Bytes,
+        entries: Vec<Entry>,
+        extra: Vec<u8>,
+        names: NameFilter,
+    ) -> Self {
         Self {
             block,
             extra,
@@ -118,6 +124,12 @@ impl Headers {
             names,
             written: None,
         }
+    }
+
+    /// Whether one of these names may be there; false is certain.
+    #[inline]
+    pub(crate) fn may_have(&self, names: NameFilter) -> bool {
+        self.names.may_share(names)
     }
 
     /// Whether a name may begin with `x-envoy-`; false is certain.
@@ -177,6 +189,7 @@ impl Headers {
     }
 
     /// The first value as text; `None` also when it is not UTF-8.
+    #[inline]
     pub fn text(&self, name: &str) -> Option<&str> {
         std::str::from_utf8(self.find(name)?).ok()
     }
@@ -525,7 +538,8 @@ mod tests {
             name: place(name, 1),
             value: place(value, len),
         });
-        let headers = Headers::from_block(block, entries.to_vec(), Vec::new());
+        let headers =
+            Headers::from_block(block, entries.to_vec(), Vec::new(), NameFilter::default());
         let (text, _) = written(&headers);
         assert_eq!(text, "a: 1\r\nb: 2\r\nc: 3\r\nd: 4\r\n");
     }

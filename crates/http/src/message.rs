@@ -82,6 +82,16 @@ impl RequestHead {
         }
     }
 
+    /// Whether it names an authority.
+    pub fn has_authority(&self) -> bool {
+        !self.authority.is_empty()
+    }
+
+    /// Whether it has a path.
+    pub fn has_path(&self) -> bool {
+        !self.path.is_empty()
+    }
+
     /// The authority or `Host`; empty when there was none (HTTP/1.0).
     pub fn authority(&self) -> &str {
         self.text(self.authority)

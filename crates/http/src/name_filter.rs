@@ -11,6 +11,30 @@ pub(crate) struct NameFilter(u64);
 const ENVOY: u64 = 1 << 63;
 
 impl NameFilter {
+    /// Of a few names in lower case that are known beforehand.
+    pub(crate) const fn of(names: &[&str]) -> Self {
+        let mut bits = 0;
+        let mut index = 0;
+        while index < names.len() {
+            bits |= bit(names[index].as_bytes());
+            index += 1;
+        }
+        Self(bits)
+    }
+
+    /// Of names in lower case.
+    pub(crate) fn of_all<'n>(names: impl Iterator<Item = &'n [u8]>) -> Self {
+        let mut filter = Self::default();
+        names.for_each(|name| filter.add(name));
+        filter
+    }
+
+    /// Whether a name of `other` may have been added.
+    #[inline]
+    pub(crate) fn may_share(self, other: Self) -> bool {
+        self.0 & other.0 & !ENVOY != 0
+    }
+
     /// Adds a name in lower case.
     #[inline]
     pub(crate) fn add(&mut self, name: &[u8]) {
@@ -35,16 +59,16 @@ impl NameFilter {
 
 /// By length, first, middle and last byte: in most requests no two usual names share it.
 #[inline]
-fn bit(name: &[u8]) -> u64 {
+const fn bit(name: &[u8]) -> u64 {
     let [first, .., last] = name else {
         return 1;
     };
     let middle = name[name.len() / 2];
     let mixed = (name.len() as u32)
         .wrapping_mul(31)
-        .wrapping_add(u32::from(*first))
-        .wrapping_add(u32::from(middle).wrapping_mul(7))
-        .wrapping_add(u32::from(*last).wrapping_mul(13));
+        .wrapping_add(*first as u32)
+        .wrapping_add((middle as u32).wrapping_mul(7))
+        .wrapping_add((*last as u32).wrapping_mul(13));
     1 << (mixed % 63)
 }
 

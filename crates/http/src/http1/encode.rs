@@ -20,14 +20,15 @@ pub fn encode_request(head: &RequestHead, framing: Framing, out: &mut BytesMut) 
     out.put_slice(method.as_bytes());
     out.put_u8(b' ');
     let tunnel = head.method == Method::CONNECT && upgrade.is_none();
+    let authority = head.headers.slice(head.authority);
     let target = if tunnel {
-        head.authority()
+        authority
     } else {
-        head.path()
+        head.headers.slice(head.path)
     };
-    out.put_slice(target.as_bytes());
+    out.put_slice(target);
     out.put_slice(b" HTTP/1.1\r\nhost: ");
-    out.put_slice(head.authority().as_bytes());
+    out.put_slice(authority);
     out.put_slice(b"\r\n");
     put_fields(&head.headers, out);
     if let Some(protocol) = upgrade {

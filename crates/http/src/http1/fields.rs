@@ -2,6 +2,27 @@
 
 use super::error::HeadError;
 use crate::headers::Headers;
+use crate::name_filter::NameFilter;
+
+/// The names that [`read`] looks at.
+const READ: NameFilter = NameFilter::of(&[
+    "content-length",
+    "transfer-encoding",
+    "connection",
+    "proxy-connection",
+    "upgrade",
+]);
+
+/// The names that [`remove_hop_by_hop`] looks at.
+const HOP_BY_HOP: NameFilter = NameFilter::of(&[
+    "connection",
+    "keep-alive",
+    "proxy-connection",
+    "transfer-encoding",
+    "upgrade",
+    "http2-settings",
+    "te",
+]);
 
 /// What the framing and connection fields of a head say.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -23,6 +44,9 @@ pub(crate) struct ConnectionFields {
 /// Reads the fields; refuses what two readers could understand differently.
 pub(crate) fn read(headers: &Headers) -> Result<ConnectionFields, HeadError> {
     let mut fields = ConnectionFields::default();
+    if !headers.may_have(READ) {
+        return Ok(fields);
+    }
     let (mut upgrade_value, mut unknown) = (false, false);
     for (name, value) in headers.iter() {
         match name {
@@ -103,6 +127,9 @@ fn read_connection(value: &[u8], fields: &mut ConnectionFields) -> Result<(), He
 /// Takes out what belongs to one connection, named by `Connection` or by RFC 9110. Content-Length
 /// stays: it describes the message too. `TE` stays when it says `trailers`, which gRPC needs.
 pub(crate) fn remove_hop_by_hop(headers: &mut Headers) {
+    if !headers.may_have(HOP_BY_HOP) {
+        return;
+    }
     let listed = listed_by_connection(headers);
     headers.retain(|name, value| match name {
         b"connection" | b"keep-alive" | b"proxy-connection" | b"transfer-encoding" | b"upgrade"

@@ -16,6 +16,7 @@ use super::{fields, target};
 use crate::body::Framing;
 use crate::headers::{Entry, Headers, Span};
 use crate::message::{RequestHead, ResponseHead, Scheme, Version};
+use crate::name_filter::NameFilter;
 use crate::spare_fields;
 
 /// Upper bounds of a head.
@@ -91,6 +92,7 @@ pub(crate) fn parse_request_as(
     };
     let base = buffer.as_ptr() as usize;
     let spare = spans(parsed.headers, base, limits)?;
+    check_line_ends(&buffer[..length], &spare.0)?;
     let (Some(method), Some(path), Some(minor)) = (parsed.method, parsed.path, parsed.version)
     else {
         return Err(HeadError::Malformed("the request line"));
@@ -227,6 +229,7 @@ pub(crate) fn parse_response_as(
         return Ok(None);
     };
     let spare = spans(parsed.headers, buffer.as_ptr() as usize, limits)?;
+    check_line_ends(&buffer[..length], &spare.0)?;
     let (Some(status), Some(minor)) = (parsed.code, parsed.version) else {
         return Err(HeadError::Malformed("the status line"));
     };
@@ -316,13 +319,22 @@ fn complete(
     if length > limits.bytes {
         return Err(HeadError::TooLarge);
     }
-    // httparse takes a bare LF for a line ending; other readers do not.
-    let bare =
-        memchr::memchr_iter(b'\n', &buffer[..length]).any(|at| at == 0 || buffer[at - 1] != b'\r');
-    if bare {
-        return Err(HeadError::Malformed("a line that ends without CR"));
-    }
     Ok(Some(length))
+}
+
+/// httparse takes a bare LF for a line ending; other readers do not. Lines end before each name, at
+/// the end, and in the empty lines at the beginning; no token contains one.
+fn check_line_ends(head: &[u8], entries: &[Entry]) -> Result<(), HeadError> {
+    const END: &[u8] = b"\r\n";
+    let empty = head.iter().take_while(|byte| END.contains(byte)).count();
+    let good = head[..empty].chunks(2).all(|line| line == END)
+        && head.ends_with(b"\r\n\r\n")
+        && entries.iter().all(|entry| entry.name.follows(END, head));
+    if good {
+        Ok(())
+    } else {
+        Err(HeadError::Malformed("a line that ends without CR"))
+    }
 }
 
 /// Whether a request line ends in a well-formed version, which then is none of ours.
@@ -389,7 +401,8 @@ fn take_block(
     for entry in &entries {
         entry.name.lower_case(&mut block);
     }
-    let mut headers = Headers::from_block(block.freeze(), entries, extra);
+    let known = NameFilter::of_all(entries.iter().map(|entry| entry.name.of(&block)));
+    let mut headers = Headers::from_block(block.freeze(), entries, extra, known);
     headers.written = written;
     headers
 }

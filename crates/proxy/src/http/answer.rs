@@ -57,21 +57,24 @@ impl Exchange<'_> {
         };
         self.outcome.response = Some(head);
         if sent.is_err() {
-            upstream.finish(false);
+            upstream.give_up();
             return End::Gone;
         }
         let result = self
             .stream_answer(&mut upstream, &mut upload, tunnel, ends)
             .await;
         drop(active);
+        let ended = Instant::now();
+        self.outcome.ended = Some(ended);
         if let Some(tried) = self.outcome.tried {
-            cluster
-                .stats
-                .upstream_rq_time()
-                .record_duration(tried.elapsed());
+            let took = ended.saturating_duration_since(tried);
+            cluster.stats.upstream_rq_time().record_duration(took);
         }
-        let complete = result.is_ok() && upload.done && !tunnel;
-        upstream.finish(complete);
+        if result.is_ok() && upload.done && !tunnel {
+            upstream.finish(ended);
+        } else {
+            upstream.give_up();
+        }
         match result {
             Ok(()) => {
                 if tunnel && ends.body.is_complete() && !ends.downstream.is_http2() {

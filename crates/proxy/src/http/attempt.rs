@@ -230,7 +230,7 @@ impl Exchange<'_> {
                 {
                     *dead_connection = upstream.may_have_been_dead();
                 }
-                upstream.finish(false);
+                upstream.give_up();
                 Err(failure)
             }
         }

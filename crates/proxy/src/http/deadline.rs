@@ -36,6 +36,8 @@ pub(super) struct Deadlines {
     pub(super) upload: Option<Instant>,
     pub(super) stream: Option<Instant>,
     idle: Option<(Duration, Instant)>,
+    /// Whether something moved since the clock was read last.
+    stirred: bool,
     timer: Timer,
 }
 
@@ -87,19 +89,26 @@ impl Deadlines {
         self.moved();
     }
 
-    /// Something moved. Reads the clock only where it matters.
+    /// Something moved. The clock is read when there is something to wait for.
     pub(super) fn moved(&mut self) {
-        if self.idle.is_none() && self.try_idle.is_none() {
+        self.stirred = true;
+    }
+
+    fn settle(&mut self) {
+        if !std::mem::take(&mut self.stirred) {
             return;
         }
-        let now = Instant::now();
-        for (_, last) in [&mut self.idle, &mut self.try_idle].into_iter().flatten() {
-            *last = now;
+        let limits = [&mut self.idle, &mut self.try_idle];
+        let mut limits = limits.into_iter().flatten().peekable();
+        if limits.peek().is_some() {
+            let now = Instant::now();
+            limits.for_each(|(_, last)| *last = now);
         }
     }
 
     /// Ready when one of them is over.
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Expired> {
+        self.settle();
         match self.earliest() {
             Some((expired, due)) => self.timer.poll_until(cx, due).map(|()| expired),
             None => Poll::Pending,

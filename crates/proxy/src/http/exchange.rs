@@ -74,6 +74,8 @@ pub(super) struct Outcome {
     pub(super) connected: Option<Instant>,
     /// When the answer began.
     pub(super) answered: Option<Instant>,
+    /// When all was over; `None` while it is not, and where nobody looked.
+    pub(super) ended: Option<Instant>,
     pub(super) response: Option<ResponseHead>,
     pub(super) trailers: Option<Headers>,
     /// Cookies that consistent hashing made, for the client.

@@ -149,7 +149,7 @@ impl Exchange<'_> {
                         return self.pass_on(answer, &cluster, endpoint, ends).await;
                     }
                     endpoint.counters.request_ended(Some(answer.head.status));
-                    answer.upstream.finish(false);
+                    answer.upstream.give_up();
                 }
                 Err(failure) => {
                     endpoint.counters.request_ended(None);

@@ -315,7 +315,7 @@ impl Race {
         self.pause = None;
         for each in self.tries.drain(..) {
             if let Stage::Waiting(waiting) = each.stage {
-                waiting.0.finish(false);
+                waiting.0.give_up();
             }
         }
     }
@@ -325,7 +325,7 @@ impl Try {
     fn end(self, status: Option<u16>) {
         self.endpoint.counters.request_ended(status);
         if let Stage::Waiting(waiting) = self.stage {
-            waiting.0.finish(false);
+            waiting.0.give_up();
         }
     }
 }

@@ -12,26 +12,26 @@ use crate::access_log::{LogRecord, log_all};
 use crate::compiled::HttpFilter;
 
 impl Exchange<'_> {
-    /// Writes the log lines and counts the answer.
-    pub(super) fn record(&self, body: &RequestBody) {
+    /// Writes the log lines and counts the answer; says when all was over.
+    pub(super) fn record(&self, body: &RequestBody) -> Instant {
+        let ended = self.outcome.ended.unwrap_or_else(Instant::now);
+        let took = ended.saturating_duration_since(self.started);
         let stats = &self.manager.stats;
         stats.downstream_rq_active().dec();
-        stats
-            .downstream_rq_time()
-            .record_duration(self.started.elapsed());
+        stats.downstream_rq_time().record_duration(took);
         if let Some(response) = &self.outcome.response {
             stats.completed(response.status);
         }
         let counts_messages = body.messages.is_some();
         if self.manager.access_logs.is_empty() && !counts_messages {
-            return;
+            return ended;
         }
         let request = RequestLookup(&self.head);
         let response = self.outcome.response.as_ref();
         let fields = response.map(|head| FieldLookup(&head.headers));
         let trailers = self.outcome.trailers.as_ref().map(FieldLookup);
         let mut record = self.base_record(&request);
-        record.duration = Some(self.started.elapsed());
+        record.duration = Some(took);
         record.kind = "DownstreamEnd";
         let since = |instant: Instant| instant.saturating_duration_since(self.started);
         record.request_duration = body.completed.map(since);
@@ -58,6 +58,7 @@ impl Exchange<'_> {
             }
         }
         log_all(&self.manager.access_logs, &record);
+        ended
     }
 
     /// What is known so far; also fills in the templates of header edits.

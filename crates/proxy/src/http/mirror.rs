@@ -274,7 +274,11 @@ impl Copy {
             }
         })
         .await;
-        upstream.finish(ended && sending.done);
+        if ended && sending.done {
+            upstream.finish(Instant::now());
+        } else {
+            upstream.give_up();
+        }
         Ok(status)
     }
 }

@@ -66,16 +66,16 @@ fn check(manager: &HttpManager, head: &mut RequestHead) -> Result<(), LocalReply
                 .flagged(ResponseFlags::DOWNSTREAM_PROTOCOL_ERROR)
                 .closing());
         }
-        if head.authority().is_empty() && !manager.http1.default_host.is_empty() {
+        if !head.has_authority() && !manager.http1.default_host.is_empty() {
             head.set_authority(&manager.http1.default_host);
         }
     }
     check_underscores(manager, head)?;
-    if head.authority().is_empty() {
+    if !head.has_authority() {
         return Err(LocalReply::bad_request("missing_host_header"));
     }
     let connect = head.method == Method::CONNECT;
-    if head.path().is_empty() && (!connect || head.protocol().is_some()) {
+    if !head.has_path() && (!connect || head.protocol().is_some()) {
         return Err(LocalReply::new(404, "", "missing_path_rejected").closing());
     }
     Ok(())

@@ -23,7 +23,8 @@ impl Exchange<'_> {
         if !self.manager.router.suppress_envoy_headers
             && let Some(completed) = completed
         {
-            let millis = completed.elapsed().as_millis();
+            let answered = self.outcome.answered.unwrap_or(completed);
+            let millis = answered.saturating_duration_since(completed).as_millis();
             let mut digits = itoa::Buffer::new();
             let value = digits.format(millis as u64);
             head.headers

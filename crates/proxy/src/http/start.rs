@@ -1,6 +1,7 @@
 //! The beginning of a try: what the request asks of a connection, and its head sent on one.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use ferromesh_http::{Framing, Method, RequestHead, Version};
 
@@ -107,7 +108,7 @@ pub(crate) fn take_place(
     }
     cluster.stats.upstream_rq_active_overflow().inc();
     if let Acquired::Http1(lent) = acquired {
-        lent.release();
+        lent.release(Instant::now());
     }
     Err(ResetReason::Overflow)
 }

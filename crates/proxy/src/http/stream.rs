@@ -24,7 +24,15 @@ use crate::listener::Connection;
 use crate::metadata::Metadata;
 use crate::worker::Worker;
 
-/// Serves one request to its end; true when the client gave it up before.
+/// What became of a request.
+pub(crate) struct Served {
+    /// Whether the client gave it up.
+    pub(crate) gone: bool,
+    /// When it was over.
+    pub(crate) ended: Instant,
+}
+
+/// Serves one request to its end.
 pub(crate) async fn run(
     worker: &Rc<Worker>,
     connection: &Connection,
@@ -32,7 +40,7 @@ pub(crate) async fn run(
     head: RequestHead,
     framing: Framing,
     downstream: &mut Downstream<'_>,
-) -> bool {
+) -> Served {
     let stats = &manager.stats;
     stats.downstream_rq_total().inc();
     stats.downstream_rq_active().inc();
@@ -85,8 +93,10 @@ pub(crate) async fn run(
         );
         stats.downstream_rq_rx_reset().inc();
     }
-    exchange.record(&body);
-    end == End::Gone
+    Served {
+        gone: end == End::Gone,
+        ended: exchange.record(&body),
+    }
 }
 
 impl Exchange<'_> {

@@ -1,6 +1,7 @@
 //! The endpoint's end of an exchange.
 
 use std::task::{Context, Poll, ready};
+use std::time::Instant;
 
 use bytes::Bytes;
 use ferromesh_http::http1::ConnectionError;
@@ -207,19 +208,20 @@ impl Upstream {
         }
     }
 
-    /// Ends the exchange. `complete`: request and answer went through to their ends.
-    pub(crate) fn finish(self, complete: bool) {
-        match self {
-            Self::Http1 { lent, keep, .. } => {
-                if complete && keep && lent.connection.unsent() == 0 {
-                    lent.release();
-                }
-            }
-            Self::Http2(mut upstream) => {
-                if !complete {
-                    upstream.stream.sending.cancel();
-                }
-            }
+    /// Ends an exchange in which request and answer went through to their ends, `now`.
+    pub(crate) fn finish(self, now: Instant) {
+        if let Self::Http1 { lent, keep, .. } = self
+            && keep
+            && lent.connection.unsent() == 0
+        {
+            lent.release(now);
+        }
+    }
+
+    /// Ends an exchange that did not come to its end.
+    pub(crate) fn give_up(self) {
+        if let Self::Http2(mut upstream) = self {
+            upstream.stream.sending.cancel();
         }
     }
 }

@@ -117,7 +117,6 @@ async fn wait_for_request(
         }
         if !std::mem::replace(&mut begun, true) {
             side.connection.release_buffers();
-            patience.begin();
         }
         if side.connection.has_unread()
             && let Poll::Ready(reply) = head.poll(cx, manager)

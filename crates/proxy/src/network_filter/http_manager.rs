@@ -175,7 +175,8 @@ async fn serve_http1(
         side.version = request.head.version;
         let IncomingRequest { head, framing, .. } = request;
         let mut downstream = Downstream::http1(&mut side);
-        run(worker, connection, manager, head, framing, &mut downstream).await;
+        let served = run(worker, connection, manager, head, framing, &mut downstream).await;
+        patience.begin(served.ended);
         if side.close {
             break;
         }

@@ -1,7 +1,7 @@
 //! How long a kept HTTP/1.1 connection waits for its next request.
 
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use super::http_manager::DRAIN_GRACE;
@@ -14,6 +14,8 @@ pub(super) struct Patience<'c> {
     connection: &'c Connection,
     /// Resolves a moment after the listener or the process begins to drain.
     closing: Option<Pin<Box<dyn Future<Output = ()> + 'c>>>,
+    /// Whom it wakes.
+    asked: Option<Waker>,
     limit: Option<Duration>,
     since: Instant,
     /// When the connection is too old. It is announced by nothing but the close, which comes a
@@ -38,6 +40,7 @@ impl<'c> Patience<'c> {
         Self {
             connection,
             closing: None,
+            asked: None,
             limit: timeouts.idle,
             since: now,
             end: age.map(|age| now + age + timeouts.drain),
@@ -45,23 +48,27 @@ impl<'c> Patience<'c> {
     }
 
     /// A wait begins.
-    pub(super) fn begin(&mut self) {
-        if self.limit.is_some() {
-            self.since = Instant::now();
-        }
+    pub(super) fn begin(&mut self, now: Instant) {
+        self.since = now;
     }
 
     /// Ready when the wait is over. The timer is the connection's.
     pub(super) fn poll(&mut self, cx: &mut Context<'_>, timer: &mut Timer) -> Poll<Over> {
         let connection = self.connection;
-        let closing = self.closing.get_or_insert_with(|| {
-            Box::pin(async move {
-                connection.drain_begun().await;
-                tokio::time::sleep(DRAIN_GRACE).await;
-            })
-        });
-        if closing.as_mut().poll(cx).is_ready() {
-            return Poll::Ready(Over::Drained);
+        // It wakes who asked last: as long as nothing drains, that is all there is to ask.
+        let asked = self.asked.as_ref();
+        let waits = asked.is_some_and(|asked| asked.will_wake(cx.waker()));
+        if !waits || connection.is_draining() {
+            let closing = self.closing.get_or_insert_with(|| {
+                Box::pin(async move {
+                    connection.drain_begun().await;
+                    tokio::time::sleep(DRAIN_GRACE).await;
+                })
+            });
+            if closing.as_mut().poll(cx).is_ready() {
+                return Poll::Ready(Over::Drained);
+            }
+            self.asked = Some(cx.waker().clone());
         }
         let idle = self.limit.map(|limit| (self.since + limit, Over::Idle));
         let old = self.end.map(|end| (end, Over::Old));

@@ -11,6 +11,7 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
+use std::time::Instant;
 
 use bytes::{Buf, Bytes};
 use ferromesh_http::{Frame, Framing, Method, RequestHead, ResponseHead};
@@ -86,7 +87,7 @@ pub(super) async fn open(
     .await
     .map_err(not_begun)?;
     if !agrees(&answer, framing, connects) {
-        upstream.finish(false);
+        upstream.give_up();
         let reason = format!("tunnel_response:{}", answer.status);
         return Err(NotJoined::Failed(reason));
     }
@@ -140,7 +141,11 @@ impl Tunnel {
 impl Drop for Tunnel {
     fn drop(&mut self) {
         if let Some(upstream) = self.upstream.take() {
-            upstream.finish(self.ended && self.is_over);
+            if self.ended && self.is_over {
+                upstream.finish(Instant::now());
+            } else {
+                upstream.give_up();
+            }
         }
     }
 }

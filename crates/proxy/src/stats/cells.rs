@@ -19,6 +19,13 @@ pub fn enter_worker(worker: usize) {
     WORKER.set(worker + 1);
 }
 
+/// Adds to a cell that no other thread writes.
+#[inline]
+fn add_alone(cell: &AtomicU64, amount: u64) {
+    let value = cell.load(Ordering::Relaxed);
+    cell.store(value.wrapping_add(amount), Ordering::Relaxed);
+}
+
 /// The cells of one group.
 #[derive(Debug)]
 pub(crate) struct Cells {
@@ -41,14 +48,22 @@ impl Cells {
     }
 
     /// Adds with wrap-around, so that a gauge goes down by adding the complement.
+    #[inline]
     pub(crate) fn add(&self, cell: usize, amount: u64) {
         let worker = WORKER.get();
+        match self.blocks.get(worker).and_then(OnceLock::get) {
+            Some(block) if worker != 0 => add_alone(&block[cell], amount),
+            _ => self.add_rarely(worker, cell, amount),
+        }
+    }
+
+    /// For who shares a block, and for the first number that a worker writes.
+    #[cold]
+    fn add_rarely(&self, worker: usize, cell: usize, amount: u64) {
         if worker == 0 || worker >= self.blocks.len() {
             self.block(0)[cell].fetch_add(amount, Ordering::Relaxed);
         } else {
-            let cell = &self.block(worker)[cell];
-            let value = cell.load(Ordering::Relaxed);
-            cell.store(value.wrapping_add(amount), Ordering::Relaxed);
+            add_alone(&self.block(worker)[cell], amount);
         }
     }
 

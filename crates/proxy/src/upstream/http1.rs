@@ -84,15 +84,15 @@ impl Http1Upstream {
         }
     }
 
-    /// Gives the connection back after a complete exchange that leaves it usable.
-    pub(crate) fn release(mut self: Box<Self>) {
+    /// Gives the connection back `now`, after a complete exchange that leaves it usable.
+    pub(crate) fn release(mut self: Box<Self>, now: Instant) {
         let Some(lent) = self.lent.take() else {
             return;
         };
         let pool = Rc::clone(&lent.pool);
         let limits = &pool.cluster.connections;
         self.requests += 1;
-        self.since = Instant::now();
+        self.since = now;
         let spent = limits
             .max_requests
             .is_some_and(|most| self.requests >= most);

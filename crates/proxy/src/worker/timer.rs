@@ -5,24 +5,33 @@
 //! fires too early, it is moved then. It also outlives the exchange that armed it.
 
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
 use tokio::time::Sleep;
 
 /// The timer; takes no memory until it is waited for.
 #[derive(Debug, Default)]
-pub(crate) struct Timer(Option<Pin<Box<Sleep>>>);
+pub(crate) struct Timer {
+    sleep: Option<Pin<Box<Sleep>>>,
+    /// Whom it wakes, once it is armed.
+    asked: Option<Waker>,
+}
 
 impl Timer {
     /// Ready when `due` has come.
     pub(crate) fn poll_until(&mut self, cx: &mut Context<'_>, due: Instant) -> Poll<()> {
         let due = tokio::time::Instant::from_std(due);
         let timer = self
-            .0
+            .sleep
             .get_or_insert_with(|| Box::pin(tokio::time::sleep_until(due)));
         if due < timer.deadline() {
             timer.as_mut().reset(due);
+        } else if let Some(asked) = &self.asked
+            && asked.will_wake(cx.waker())
+            && !timer.is_elapsed()
+        {
+            return Poll::Pending;
         }
         while timer.as_mut().poll(cx).is_ready() {
             if due <= tokio::time::Instant::now() {
@@ -30,6 +39,7 @@ impl Timer {
             }
             timer.as_mut().reset(due);
         }
+        self.asked = Some(cx.waker().clone());
         Poll::Pending
     }
 }

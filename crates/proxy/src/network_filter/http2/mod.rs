@@ -275,5 +275,6 @@ async fn serve_stream(
         }
     };
     let mut downstream = Downstream::http2(stream);
-    run(worker, connection, manager, head, framing, &mut downstream).await
+    let served = run(worker, connection, manager, head, framing, &mut downstream).await;
+    served.gone
 }
