@@ -1,13 +1,15 @@
 //! Fuzz targets: functions over arbitrary bytes that panic when an invariant breaks.
 //!
 //! In: bytes. Out: nothing, or a panic. Two front ends run the same functions: `fuzz-smoke`
-//! (stable toolchain, mutates the seeds, deterministic; runs in CI) and `fuzz-libfuzzer` (nightly,
-//! guided by coverage). `cargo xtask fuzz` builds and starts either. A new target is one file in
-//! `target` and one line in [`TARGETS`].
+//! (mutates the seeds, deterministic; runs in CI) and `fuzz-libfuzzer` (guided by coverage).
+//! `cargo xtask fuzz` builds and starts either. A new target is one file in `target` and one line
+//! in [`TARGETS`].
 
 mod mutate;
 mod prefix;
+#[cfg(feature = "property")]
 pub mod property;
+mod seeds;
 mod target;
 
 pub use mutate::{Mutator, Random};
@@ -32,6 +34,8 @@ pub const TARGETS: &[Target] = &[
     target::request_head::TARGET,
     target::response_head::TARGET,
     target::chunked::TARGET,
+    target::differential::request::TARGET,
+    target::differential::response::TARGET,
     target::proxy_protocol::TARGET,
     target::client_hello::TARGET,
     target::http_detection::TARGET,

@@ -3,7 +3,7 @@
 //! Deterministic for a given `--seed` and `--runs`. The input of a failure is written to a file,
 //! and `fuzz-smoke --target T --input FILE` runs it again.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
@@ -12,7 +12,6 @@ use ferromesh_fuzz::{Mutator, Random, TARGETS, Target};
 const HELP: &str = "\
 usage: fuzz-smoke [--target NAME] [--seconds N | --runs N] [--seed N] [--artifacts DIR]
        fuzz-smoke --target NAME --input FILE
-       fuzz-smoke --target NAME --write-seeds DIR
        fuzz-smoke --list
 --seconds is shared by the targets; --runs is for each of them.";
 
@@ -53,7 +52,7 @@ fn run(words: Vec<String>) -> Result<ExitCode, String> {
     while let Some(word) = words.next() {
         if word == "--list" {
             for target in TARGETS {
-                println!("{:<16}{}", target.name, target.about);
+                println!("{:<23}{}", target.name, target.about);
             }
             return Ok(ExitCode::SUCCESS);
         }
@@ -82,46 +81,14 @@ fn run(words: Vec<String>) -> Result<ExitCode, String> {
                     .for_each(|target| (target.run)(&bytes));
                 return Ok(ExitCode::SUCCESS);
             }
-            "--write-seeds" => return write_seeds(&settings, Path::new(&value)),
             _ => return Err(format!("unknown option {word}")),
         }
     }
     Ok(smoke(&settings))
 }
 
-fn write_seeds(settings: &Settings, folder: &Path) -> Result<ExitCode, String> {
-    let failed = |error: std::io::Error| format!("{}: {error}", folder.display());
-    for target in &settings.targets {
-        for (number, seed) in seeds(target)?.iter().enumerate() {
-            std::fs::write(folder.join(format!("seed-{number:03}")), seed).map_err(failed)?;
-        }
-    }
-    Ok(ExitCode::SUCCESS)
-}
-
-/// The stored seeds in the order of their names, then those that are made.
-fn seeds(target: &Target) -> Result<Vec<Vec<u8>>, String> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("seeds")
-        .join(target.name);
-    let mut files = Vec::new();
-    if folder.is_dir() {
-        let failed = |error: std::io::Error| format!("{}: {error}", folder.display());
-        for entry in std::fs::read_dir(&folder).map_err(failed)? {
-            files.push(entry.map_err(failed)?.path());
-        }
-    }
-    files.sort();
-    let read = |path: &PathBuf| {
-        std::fs::read(path).map_err(|error| format!("{}: {error}", path.display()))
-    };
-    let mut seeds = files.iter().map(read).collect::<Result<Vec<_>, _>>()?;
-    seeds.extend((target.seeds)());
-    Ok(seeds)
-}
-
 fn smoke(settings: &Settings) -> ExitCode {
-    println!("{:<16}{:>10}{:>8}  result", "target", "runs", "seconds");
+    println!("{:<23}{:>10}{:>8}  result", "target", "runs", "seconds");
     let (mut passed, mut failed) = (0, 0);
     for target in &settings.targets {
         let began = Instant::now();
@@ -135,7 +102,7 @@ fn smoke(settings: &Settings) -> ExitCode {
             Err(why) => format!("FAILED: {why}"),
         };
         let seconds = began.elapsed().as_secs_f64();
-        println!("{:<16}{runs:>10}{seconds:>8.1}  {told}", target.name);
+        println!("{:<23}{runs:>10}{seconds:>8.1}  {told}", target.name);
         if result.is_ok() {
             passed += 1
         } else {
@@ -147,9 +114,9 @@ fn smoke(settings: &Settings) -> ExitCode {
 }
 
 fn one(target: &Target, limit: Limit, settings: &Settings) -> (u64, Result<(), String>) {
-    let seeds = match seeds(target) {
+    let seeds = match target.all_seeds() {
         Ok(seeds) => seeds,
-        Err(why) => return (0, Err(why)),
+        Err(why) => return (0, Err(why.to_string())),
     };
     let began = Instant::now();
     let mut runs = 0;

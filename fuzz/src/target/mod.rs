@@ -4,6 +4,7 @@ pub(crate) mod access_log;
 pub(crate) mod chunked;
 pub(crate) mod client_hello;
 pub(crate) mod config;
+pub(crate) mod differential;
 pub(crate) mod dns;
 mod head;
 pub(crate) mod http_detection;

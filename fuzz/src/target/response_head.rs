@@ -15,7 +15,7 @@ pub(crate) const TARGET: Target = Target {
     words: WORDS,
 };
 
-const WORDS: &[&str] = &[
+pub(super) const WORDS: &[&str] = &[
     "\r\n",
     "\r\n\r\n",
     "HTTP/1.1 ",

@@ -7,123 +7,20 @@
 
 mod generate;
 mod other;
+mod ours;
 mod rules;
+mod stricter;
 
 use std::collections::BTreeSet;
 
-use bytes::BytesMut;
-use ferromesh_http::http1::{
-    BodyDecoder, BodyError, HeadError, Limits, parse_request, parse_response,
-};
-use ferromesh_http::{Frame, Framing, Method};
-
 use generate::Source;
-use rules::Reading;
+use ours::{Read, our_answer, our_request};
+use stricter::{STRICTER_ANSWERS, STRICTER_REQUESTS};
 
 /// Inputs per test against the rules; each takes microseconds.
 const AGAINST_RULES: u64 = 60_000;
 /// Inputs per test against hyper, which needs a connection for each.
 const AGAINST_HYPER: u64 = 6_000;
-
-/// Why we refuse what hyper accepts: the grammar says so, and another reader behind us may not be as
-/// forgiving in the same way.
-const STRICTER_REQUESTS: &[&str] = &[
-    // RFC 9112 section 2.2 allows to take a bare LF for a line end; not all do.
-    "malformed: a line that ends without CR",
-    // RFC 9112 section 3.2: exactly one Host, and a valid one.
-    "malformed: more than one Host",
-    "malformed: a character in Host",
-    "malformed: no Host",
-    // RFC 9112 section 3.2: the forms of targets.
-    "malformed: an asterisk target outside OPTIONS",
-    "malformed: the form of the request target",
-    "malformed: the target of CONNECT",
-    "malformed: a character in the authority",
-    // RFC 9112 section 6.3: equal lengths may be merged, but not all do.
-    "framing: more than one Content-Length",
-    // RFC 9112 section 6.1: a length beside a coding may be ignored, but not all do.
-    "twoframings",
-    // RFC 9112 section 6.1: codings before chunked are the application's in hyper.
-    "coding",
-    // RFC 9110 section 7.6.1: not to be named; and a bound.
-    "connection",
-    // RFC 9112 section 7.1.1: no control characters in extensions.
-    "chunk: its size",
-];
-
-/// The same for answers, with one more.
-const STRICTER_ANSWERS: &[&str] = &[
-    "malformed: a line that ends without CR",
-    "framing: more than one Content-Length",
-    // RFC 9112 section 6.3: a list of equal lengths may be merged, but not all do.
-    "framing: a Content-Length that is not a number",
-    "twoframings",
-    "coding",
-    "connection",
-    "chunk: its size",
-];
-
-/// What we make of bytes: the message, or why there is none.
-type Read = Result<Reading, String>;
-
-fn reason_of_head(error: HeadError) -> String {
-    match error {
-        HeadError::Malformed(reason) => format!("malformed: {reason}"),
-        HeadError::Framing(reason) => format!("framing: {reason}"),
-        other => format!("{other:?}").to_lowercase(),
-    }
-}
-
-fn our_request(bytes: &[u8]) -> Read {
-    let mut buffer = BytesMut::from(bytes);
-    let request = parse_request(&mut buffer, &Limits::default());
-    let Some(request) = request.map_err(reason_of_head)? else {
-        return Err("incomplete".to_owned());
-    };
-    let head = request.head;
-    let host = head.authority().as_bytes().to_vec();
-    read_body(request.framing, &mut buffer).map(|(body, trailers)| Reading {
-        start: head.method.as_str().to_owned(),
-        host,
-        fields: head.headers.len(),
-        body,
-        trailers,
-        rest: buffer.to_vec(),
-    })
-}
-
-fn our_answer(bytes: &[u8]) -> Read {
-    let mut buffer = BytesMut::from(bytes);
-    let answer = parse_response(&mut buffer, &Method::GET, &Limits::default());
-    let Some(answer) = answer.map_err(reason_of_head)? else {
-        return Err("incomplete".to_owned());
-    };
-    let head = answer.head;
-    read_body(answer.framing, &mut buffer).map(|(body, trailers)| Reading {
-        start: head.status.to_string(),
-        host: Vec::new(),
-        fields: head.headers.len(),
-        body,
-        trailers,
-        rest: buffer.to_vec(),
-    })
-}
-
-fn read_body(framing: Framing, buffer: &mut BytesMut) -> Result<(Vec<u8>, usize), String> {
-    let mut decoder = BodyDecoder::new(framing, Limits::default());
-    let (mut body, mut trailers) = (Vec::new(), 0);
-    loop {
-        match decoder.decode(buffer) {
-            Ok(Some(Frame::Data(data))) => body.extend_from_slice(&data),
-            Ok(Some(Frame::Trailers(fields))) => trailers = fields.len(),
-            Ok(Some(Frame::End)) => return Ok((body, trailers)),
-            Ok(None) if decoder.closed().is_ok() => return Ok((body, trailers)),
-            Ok(None) => return Err("incomplete".to_owned()),
-            Err(BodyError::Chunk(reason)) => return Err(format!("chunk: {reason}")),
-            Err(error) => return Err(format!("{error:?}").to_lowercase()),
-        }
-    }
-}
 
 fn shown(bytes: &[u8]) -> String {
     bytes.escape_ascii().to_string()

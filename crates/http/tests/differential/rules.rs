@@ -8,7 +8,7 @@ pub(crate) struct Reading {
     pub(crate) start: String,
     /// The authority of a request.
     pub(crate) host: Vec<u8>,
-    /// Fields that are left when those of the connection and Host are taken out.
+    /// Fields that are left when those of the connection and Host are taken out; TE counts once.
     pub(crate) fields: usize,
     pub(crate) body: Vec<u8>,
     /// Trailers that are passed on.
@@ -18,6 +18,9 @@ pub(crate) struct Reading {
 }
 
 type Field = (Vec<u8>, Vec<u8>);
+
+/// Our bound, with the line end.
+const LONGEST_CHUNK_HEADER: usize = 4096;
 
 /// A request, if it is one.
 pub(crate) fn request(mut bytes: &[u8]) -> Option<Reading> {
@@ -60,7 +63,7 @@ pub(crate) fn request(mut bytes: &[u8]) -> Option<Reading> {
     Some(Reading {
         start: String::from_utf8_lossy(method).into_owned(),
         host: named.unwrap_or(host),
-        fields: left(&fields),
+        fields: left(&fields) - hosts.len(),
         body,
         trailers,
         rest,
@@ -68,7 +71,11 @@ pub(crate) fn request(mut bytes: &[u8]) -> Option<Reading> {
 }
 
 /// An answer to GET, if it is one.
-pub(crate) fn answer(bytes: &[u8]) -> Option<Reading> {
+pub(crate) fn answer(mut bytes: &[u8]) -> Option<Reading> {
+    // RFC 9112 section 2.2 lets a server skip them; `httparse` does it for both sides.
+    while let Some(rest) = bytes.strip_prefix(b"\r\n") {
+        bytes = rest;
+    }
     let (line, mut fields, rest) = head(bytes)?;
     let http10 = match line.get(..9)? {
         b"HTTP/1.1 " => false,
@@ -86,16 +93,30 @@ pub(crate) fn answer(bytes: &[u8]) -> Option<Reading> {
         // RFC 9110 section 8.6: it has no length.
         fields.retain(|field| field.0 != b"content-length");
     }
+    let interim = status.starts_with('1') && status != "101";
+    if interim && !matches!(framed, Framed::Untold) {
+        return None;
+    }
     let framing = match (framed, status.as_str()) {
+        // RFC 9112 section 6.3: whatever they say. What follows 101 is no longer HTTP.
         (_, "204" | "304") => Framed::Length(0),
+        (_, "101") => Framed::ToTheEnd,
+        _ if interim => Framed::Length(0),
         (Framed::Untold, _) => Framed::ToTheEnd,
         (framing, _) => framing,
+    };
+    // The fields of an upgrade are for both ends of it.
+    let fields = if status == "101" {
+        let te = |field: &&Field| field.0 == b"te";
+        fields.len() - fields.iter().filter(te).skip(1).count()
+    } else {
+        left(&fields)
     };
     let (body, trailers, rest) = body(framing, rest)?;
     Some(Reading {
         start: status,
         host: Vec::new(),
-        fields: left(&fields),
+        fields,
         body,
         trailers,
         rest,
@@ -264,8 +285,8 @@ fn chunks(mut bytes: &[u8]) -> Option<Body> {
         // RFC 9112 section 7.1.1: only an extension may follow, after white space.
         let good = matches!(begins.first(), None | Some(b';'))
             && extension.iter().all(|byte| matches!(byte, b'\t' | b' '..))
-            && extension.split(|byte| *byte == b'"').count() % 2 == 1;
-        if digits == 0 || digits > 15 || !good {
+            && quotes_close(extension);
+        if digits == 0 || digits > 15 || header.len() + 2 > LONGEST_CHUNK_HEADER || !good {
             return None;
         }
         let size = std::str::from_utf8(&header[..digits]).ok()?;
@@ -289,6 +310,21 @@ fn chunks(mut bytes: &[u8]) -> Option<Body> {
     }
 }
 
+/// Whether each quoted value ends: the text outside of them holds no quote.
+fn quotes_close(text: &[u8]) -> bool {
+    let Some(open) = text.iter().position(|byte| *byte == b'"') else {
+        return true;
+    };
+    let mut rest = &text[open + 1..];
+    loop {
+        rest = match rest {
+            [] | [b'\\'] => return false,
+            [b'"', after @ ..] => return quotes_close(after),
+            [b'\\', _, after @ ..] | [_, after @ ..] => after,
+        };
+    }
+}
+
 /// How many fields are passed on.
 fn left(fields: &[Field]) -> usize {
     let listed: Vec<Vec<u8>> = fields
@@ -298,11 +334,15 @@ fn left(fields: &[Field]) -> usize {
         .map(|option| option.trim_ascii().to_ascii_lowercase())
         .collect();
     let passes = |field: &&Field| match field.0.as_slice() {
-        b"host" | b"connection" | b"keep-alive" | b"proxy-connection" | b"transfer-encoding"
-        | b"upgrade" | b"http2-settings" => false,
-        b"te" => field.1.eq_ignore_ascii_case(b"trailers"),
-        b"content-length" => true,
+        b"connection" | b"keep-alive" | b"proxy-connection" | b"transfer-encoding" | b"upgrade"
+        | b"http2-settings" | b"te" => false,
+        // Those that carry the meaning of the message cannot be taken out by naming them.
+        b"close" | b"content-length" => true,
+        name if name.starts_with(b"x-forwarded-") || name.starts_with(b"x-envoy-") => true,
         name => !listed.iter().any(|option| option == name),
     };
-    fields.iter().filter(passes).count()
+    let trailers = |part: &[u8]| part.trim_ascii().eq_ignore_ascii_case(b"trailers");
+    let said = |field: &Field| field.1.split(|byte| *byte == b',').any(trailers);
+    let te = fields.iter().any(|field| field.0 == b"te" && said(field));
+    fields.iter().filter(passes).count() + usize::from(te)
 }
