@@ -6,6 +6,8 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use rustix::io::Errno;
+use rustix::net::{RecvFlags, recv};
 use socket2::{SockRef, TcpKeepalive};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
@@ -71,6 +73,17 @@ impl Stream {
             Self::Tcp(stream) => stream.try_read(out),
             Self::Unix(stream) => stream.try_read(out),
         }
+    }
+
+    /// Whether nothing has come from the other end, not even its end. Asks the kernel, whatever the
+    /// runtime knows by now.
+    pub fn is_silent(&self) -> bool {
+        let look = RecvFlags::PEEK | RecvFlags::DONTWAIT;
+        let looked = match self {
+            Self::Tcp(stream) => recv(stream, &mut [0; 1], look),
+            Self::Unix(stream) => recv(stream, &mut [0; 1], look),
+        };
+        looked.is_err_and(|error| error == Errno::WOULDBLOCK)
     }
 
     /// Makes the close abortive: the peer sees a reset instead of an orderly end.
@@ -143,5 +156,31 @@ impl AsyncWrite for Stream {
 
     fn is_write_vectored(&self) -> bool {
         true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn an_end_that_the_runtime_has_not_seen_yet_is_seen() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let address = listener.local_addr().expect("bound");
+        for ends in [true, false] {
+            let stream = TcpStream::connect(address).await.expect("it listens");
+            let stream = Stream::from(stream);
+            let (mut far, _) = listener.accept().expect("it came");
+            assert!(stream.is_silent());
+            if ends {
+                drop(far);
+            } else {
+                far.write_all(b"x").expect("open");
+            }
+            // No turn of the runtime between: only the kernel can know.
+            assert!(!stream.is_silent());
+        }
     }
 }

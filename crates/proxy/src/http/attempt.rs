@@ -13,10 +13,11 @@ use ferromesh_route::Action;
 use super::deadline::{Deadlines, Expired};
 use super::downstream::Downstream;
 use super::exchange::{End, Exchange};
+use super::forward::Target;
 use super::start;
 use super::upload::{RequestBody, Upload};
 use super::upstream::Upstream;
-use crate::cluster::{Endpoint, Finding, LimitGuard, Thresholds};
+use crate::cluster::{Endpoint, Finding, LimitGuard};
 use crate::compiled::Cluster;
 use crate::upstream::{Acquired, ResetReason, acquire};
 use crate::worker::Turn;
@@ -165,9 +166,10 @@ impl Exchange<'_> {
         &mut self,
         cluster: &Arc<Cluster>,
         endpoint: &Arc<Endpoint>,
-        limits: &Arc<Thresholds>,
+        target: &Target<'_>,
         ends: &mut Ends<'_, '_>,
     ) -> Result<Answer, Failure> {
+        let limits = &target.limits;
         let ends_connect = self.ends_connect();
         let mut wanted = start::wanted(
             self.connection,
@@ -177,6 +179,7 @@ impl Exchange<'_> {
             endpoint,
             limits,
         );
+        wanted.doubts = target.retries.replayed > 0;
         if ends_connect {
             start::want_bytes(&mut wanted);
         }

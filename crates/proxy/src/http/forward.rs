@@ -138,9 +138,7 @@ impl Exchange<'_> {
             };
             self.begin_try(target, &endpoint, ends);
             let active = endpoint.counters.request_started();
-            let result = self
-                .attempt(&cluster, &endpoint, &target.limits, ends)
-                .await;
+            let result = self.attempt(&cluster, &endpoint, target, ends).await;
             match result {
                 Ok(answer) => {
                     cluster.note(&endpoint, Finding::of(&answer.head));

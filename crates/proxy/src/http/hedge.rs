@@ -150,11 +150,13 @@ impl Exchange<'_> {
             &limits,
         );
         let (worker, to) = (Rc::clone(self.worker), Arc::clone(&endpoint));
+        let doubts = target.retries.replayed > 0;
         let connecting = async move {
             let wanted = Wanted {
                 speak,
                 options,
                 variant,
+                doubts,
                 limits: &limits,
             };
             acquire(&worker, &cluster, &to, &wanted).await

@@ -227,6 +227,7 @@ impl Copy {
             speak: self.speak,
             options: self.options.clone(),
             variant: self.variant,
+            doubts: false,
             limits: &self.limits,
         };
         let acquired = acquire(worker, &self.cluster, &self.endpoint, &wanted).await;

@@ -58,6 +58,7 @@ pub(super) fn wanted<'l>(
         speak,
         options,
         variant,
+        doubts: false,
         limits,
     }
 }

@@ -58,6 +58,7 @@ pub(super) async fn open(
         },
         // A connection that carried a tunnel carries nothing else.
         variant: hash_text("the bytes of a connection"),
+        doubts: false,
         limits,
     };
     let acquired = acquire(worker, cluster, endpoint, &wanted).await;

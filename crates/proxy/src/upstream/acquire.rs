@@ -40,6 +40,8 @@ pub(crate) struct Wanted<'a> {
     pub(crate) options: ConnectOptions,
     /// Requests with other options have another number here.
     pub(crate) variant: u64,
+    /// Whether a kept connection has turned out to be dead: its endpoint may have ended others, too.
+    pub(crate) doubts: bool,
     /// The circuit breakers of the route's priority.
     pub(crate) limits: &'a Arc<Thresholds>,
 }
@@ -127,24 +129,24 @@ pub(crate) async fn acquire(
         .pools
         .pool(key(cluster, endpoint, wanted), cluster, endpoint);
     if matches!(wanted.speak, Speak::Http1) {
-        if let Some(idle) = pool.take_idle() {
+        if let Some(idle) = pool.take_idle(wanted.doubts) {
             return Ok(Acquired::Http1(idle));
         }
-    } else if let Some(acquired) = take_kept(&pool).await {
+    } else if let Some(acquired) = take_kept(&pool, wanted).await {
         return Ok(acquired);
     }
     // Off the common path: its future is boxed to keep the request's small.
     Box::pin(wait_or_connect(&pool, wanted)).await
 }
 
-async fn take_kept(pool: &Rc<Pool>) -> Option<Acquired> {
+async fn take_kept(pool: &Rc<Pool>, wanted: &Wanted<'_>) -> Option<Acquired> {
     for _ in 0..ROUNDS {
         let Some(shared) = pool.shared() else { break };
         if let Some(reservation) = shared.reserve().await {
             return Some(Acquired::Http2(reservation));
         }
     }
-    pool.take_idle().map(Acquired::Http1)
+    pool.take_idle(wanted.doubts).map(Acquired::Http1)
 }
 
 async fn wait_or_connect(pool: &Rc<Pool>, wanted: &Wanted<'_>) -> Result<Acquired, AcquireError> {
@@ -169,7 +171,7 @@ async fn wait_or_connect(pool: &Rc<Pool>, wanted: &Wanted<'_>) -> Result<Acquire
             stats.upstream_cx_overflow().inc();
             changed.await;
         }
-        if let Some(acquired) = take_kept(pool).await {
+        if let Some(acquired) = take_kept(pool, wanted).await {
             return Ok(acquired);
         }
         // Who waited with others fails with them: one after the other, the last would wait for the

@@ -113,8 +113,12 @@ impl Http1Upstream {
     }
 
     /// Takes it out of the pool; `None` when it has died there.
-    pub(super) fn into_use(mut self: Box<Self>, pool: &Rc<Pool>) -> Option<Box<Self>> {
-        if !self.is_alive() {
+    pub(super) fn into_use(
+        mut self: Box<Self>,
+        pool: &Rc<Pool>,
+        doubts: bool,
+    ) -> Option<Box<Self>> {
+        if !self.is_alive() || (doubts && !self.is_surely_alive()) {
             return None;
         }
         self.lent = Some(LentGuard::new(pool));
@@ -127,6 +131,16 @@ impl Http1Upstream {
         limits.idle_timeout.is_none_or(|most| idle < most)
             && limits.max_duration.is_none_or(|most| old < most)
             && self.is_alive()
+    }
+
+    /// The same, with a system call. What TLS has to read may be harmless, but a new connection is
+    /// cheap beside a request that fails.
+    fn is_surely_alive(&self) -> bool {
+        match self.connection.io() {
+            Transport::Plain(stream) => stream.is_silent(),
+            Transport::Client(stream) => stream.stream().is_silent(),
+            Transport::Server(_) => false,
+        }
     }
 
     /// Nothing may arrive on an idle connection: bytes or an end mean that it is of no use.

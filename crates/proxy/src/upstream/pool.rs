@@ -159,11 +159,11 @@ fn endpoint_places(set: &EndpointSet, close_unhealthy: bool) -> HashSet<usize> {
 }
 
 impl Pool {
-    /// Takes an HTTP/1.1 connection that is still good.
-    pub(super) fn take_idle(self: &Rc<Self>) -> Option<Box<Http1Upstream>> {
+    /// Takes an HTTP/1.1 connection that is still good; in doubt, the kernel is asked.
+    pub(super) fn take_idle(self: &Rc<Self>, doubts: bool) -> Option<Box<Http1Upstream>> {
         loop {
             let idle = self.idle.borrow_mut().pop()?;
-            if let Some(connection) = idle.into_use(self) {
+            if let Some(connection) = idle.into_use(self, doubts) {
                 return Some(connection);
             }
         }
