@@ -85,13 +85,11 @@ fn build(host: &str, target: &Path, flags: &str) -> anyhow::Result<PathBuf> {
 
 /// One profile out of the counts of all processes.
 fn merged(merge: &Path, counts: &Path) -> anyhow::Result<PathBuf> {
-    let files = std::fs::read_dir(counts)?
+    let entries = std::fs::read_dir(counts)?;
+    let mut files = entries
         .map(|entry| Ok(entry?.path()))
-        .filter(|path| {
-            let counts = |path: &PathBuf| path.extension().is_some_and(|end| end == "profraw");
-            path.as_ref().is_ok_and(counts) || path.is_err()
-        })
         .collect::<std::io::Result<Vec<_>>>()?;
+    files.retain(|path| path.extension().is_some_and(|end| end == "profraw"));
     if files.is_empty() {
         bail!(
             "the proxy with counters wrote none into {}",

@@ -131,7 +131,7 @@ fn cluster(mut value: pb::Cluster, context: &mut Context<'_>) -> Result<Cluster,
         name,
     };
     filters(take(&mut value.filters))?;
-    without_effect(&mut value);
+    without_effect(&mut value, context);
     nothing_left(&value)?;
     let assignment = assignment.filter(|_| matches!(cluster.discovery, Discovery::Static));
     if let Some(assignment) = assignment {
@@ -142,7 +142,11 @@ fn cluster(mut value: pb::Cluster, context: &mut Context<'_>) -> Result<Cluster,
 }
 
 /// Fields that change numbers or timing only, and what is on the way.
-fn without_effect(value: &mut pb::Cluster) {
+fn without_effect(value: &mut pb::Cluster, context: &mut Context<'_>) {
+    if value.preconnect_policy.take().is_some() {
+        // Connections are made when they are needed, which costs the first request a moment.
+        context.without_effect("preconnect_policy");
+    }
     value.cleanup_interval = None;
     value.stats_matcher = None;
     value.track_cluster_stats = None;

@@ -5,9 +5,9 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio::io::{AsyncWriteExt, BufReader};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 
-use crate::peers::{Client, Endpoint, Setup, field, read_message};
+use crate::peers::{Client, Endpoint, Fixture, Setup, field, read_message};
 
 /// An address where nobody listens.
 async fn nobody() -> SocketAddr {
@@ -139,17 +139,15 @@ async fn a_kept_connection_that_died_is_not_the_clients_problem() {
     }
 }
 
-#[tokio::test]
-async fn kept_connections_that_die_together_are_not_the_clients_problem() {
-    const KEPT: usize = 3;
+/// A proxy that keeps as many connections to this endpoint, each of which has answered once; the
+/// one that is lent next is the last.
+async fn with_kept(count: usize) -> (Fixture, Vec<Client>, TcpListener, Vec<Held>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let fixture = Setup::to(listener.local_addr().expect("bound"))
         .start()
         .await;
-    let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
-    let mut clients = Vec::new();
-    let mut held = Vec::new();
-    for _ in 0..KEPT {
+    let (mut clients, mut held) = (Vec::new(), Vec::new());
+    for _ in 0..count {
         let mut client = Client::connect(fixture.address).await;
         client.send(GET).await;
         let (stream, _) = listener.accept().await.expect("the proxy");
@@ -159,19 +157,47 @@ async fn kept_connections_that_die_together_are_not_the_clients_problem() {
         held.push(stream);
     }
     for (client, stream) in clients.iter_mut().zip(&mut held) {
-        stream.write_all(answer).await.expect("sent");
+        stream.write_all(OK).await.expect("sent");
         assert_eq!(client.answer().await.body, b"ok");
     }
+    (fixture, clients, listener, held)
+}
+
+type Held = BufReader<TcpStream>;
+
+const OK: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
+
+/// Answers one request on the next connection.
+async fn answer_once(listener: TcpListener) {
+    let (stream, _) = listener.accept().await.expect("the proxy");
+    let mut stream = BufReader::new(stream);
+    read_message(&mut stream).await.expect("a request");
+    stream.write_all(OK).await.expect("sent");
+}
+
+#[tokio::test]
+async fn kept_connections_that_die_together_are_not_the_clients_problem() {
+    let (_fixture, mut clients, listener, held) = with_kept(3).await;
     // Each of them takes a request and hangs up; only a new connection gets an answer.
     for mut stream in held {
         tokio::spawn(async move { read_message(&mut stream).await });
     }
+    tokio::spawn(answer_once(listener));
+    clients[0].send(GET).await;
+    assert_eq!(clients[0].answer().await.body, b"ok");
+}
+
+#[tokio::test]
+async fn once_one_kept_connection_is_dead_the_others_are_not_tried_blindly() {
+    // More than a request is sent again on.
+    let (_fixture, mut clients, listener, mut held) = with_kept(40).await;
+    let mut next = held.pop().expect("forty");
     tokio::spawn(async move {
-        let (stream, _) = listener.accept().await.expect("the proxy");
-        let mut stream = BufReader::new(stream);
-        read_message(&mut stream).await.expect("a request");
-        stream.write_all(answer).await.expect("sent");
+        read_message(&mut next).await.expect("a request");
+        drop(held);
+        drop(next);
     });
+    tokio::spawn(answer_once(listener));
     clients[0].send(GET).await;
     assert_eq!(clients[0].answer().await.body, b"ok");
 }
