@@ -250,9 +250,13 @@ pub(crate) fn parse_response_as(
     if head.is_informational() && (connection.chunked || connection.length.is_some()) {
         return Err(HeadError::Framing("content of an interim answer"));
     }
-    if head.status == 204 {
-        // RFC 9110 section 8.6: it has none.
+    if matches!(head.status, 101 | 204) {
+        // RFC 9110 section 8.6: they have none.
         head.headers.remove("content-length");
+    }
+    if head.status == 101 {
+        // RFC 9112 section 6.1, and what follows is no longer HTTP.
+        head.headers.remove("transfer-encoding");
     }
     let framing = response_framing(&head, request, &connection);
     if status != 101 {

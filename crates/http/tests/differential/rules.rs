@@ -89,9 +89,12 @@ pub(crate) fn answer(mut bytes: &[u8]) -> Option<Reading> {
     }
     let status = String::from_utf8_lossy(status).into_owned();
     let framed = framing(&fields, http10)?;
-    if status == "204" {
-        // RFC 9110 section 8.6: it has no length.
+    // RFC 9110 section 8.6 and RFC 9112 section 6.1: these have no framing.
+    if matches!(status.as_str(), "101" | "204") {
         fields.retain(|field| field.0 != b"content-length");
+    }
+    if status == "101" {
+        fields.retain(|field| field.0 != b"transfer-encoding");
     }
     let interim = status.starts_with('1') && status != "101";
     if interim && !matches!(framed, Framed::Untold) {

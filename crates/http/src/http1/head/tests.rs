@@ -166,6 +166,21 @@ fn an_upgrade_is_known_by_both_fields() {
 }
 
 #[test]
+fn a_switch_of_protocols_is_passed_on_without_framing() {
+    let fields = ["content-length: 3", "transfer-encoding: chunked"];
+    for field in fields {
+        let text =
+            format!("HTTP/1.1 101 x\r\nconnection: upgrade\r\nupgrade: x\r\n{field}\r\n\r\n");
+        let read = response(Method::GET, &text)
+            .expect("good")
+            .expect("complete");
+        assert_eq!(read.framing, Framing::UntilClose);
+        let names: Vec<_> = read.head.headers.iter().map(|(name, _)| name).collect();
+        assert_eq!(names, [&b"connection"[..], b"upgrade"]);
+    }
+}
+
+#[test]
 fn the_end_of_a_response_is_known() {
     let ok = "HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\n";
     let chunked = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n";
