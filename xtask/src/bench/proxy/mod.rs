@@ -120,15 +120,21 @@ fn measure(
             .with_context(|| serving.peer.name().to_owned())?;
         micros.push((serving.peer, Vec::new()));
     }
+    let mut waits: Vec<Vec<Latency>> = vec![Vec::new(); serving.len()];
+    let mut direct = Vec::new();
     for _ in 0..rounds {
         for (serving, (_, micros)) in serving.iter().zip(&mut micros) {
             let value = load::cpu_micros(bench, case, serving, seconds);
             micros.push(value.with_context(|| serving.peer.name().to_owned())?);
         }
+        for (serving, waits) in serving.iter().zip(&mut waits) {
+            waits.extend(latency(bench, case, serving.port, seconds)?);
+        }
+        direct.extend(latency(bench, case, bench.upstream.http1, seconds)?);
     }
     let mut peers = BTreeMap::new();
-    for (serving, (_, micros)) in serving.iter().zip(&micros) {
-        let latency = latency(bench, case, serving.port, seconds)?;
+    for ((serving, (_, micros)), waits) in serving.iter().zip(&micros).zip(&waits) {
+        let latency = Latency::median(waits);
         let rss_mib = if case.name == "http1-1000c" {
             load::idle_mib(bench, serving)?
         } else {
@@ -146,7 +152,7 @@ fn measure(
         case: case.name,
         peers,
         ratios: report::ratios(&micros),
-        direct: latency(bench, case, bench.upstream.http1, seconds)?,
+        direct: Latency::median(&direct),
     })
 }
 
@@ -173,7 +179,7 @@ fn latency(bench: &Bench, case: &Case, port: u16, seconds: f64) -> anyhow::Resul
     let Load::Wrk { path, .. } = case.load else {
         return Ok(None);
     };
-    let measured = load::latencies(bench, port, path, 2.0 * seconds)?;
+    let measured = load::latencies(bench, port, path, seconds)?;
     Ok(Some(Latency {
         p50_ms: measured.p50_ms,
         p99_ms: measured.p99_ms,

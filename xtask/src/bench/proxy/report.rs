@@ -61,6 +61,34 @@ pub struct Latency {
     pub p99_ms: f64,
 }
 
+impl Latency {
+    /// The middle of each over the rounds.
+    pub fn median(rounds: &[Self]) -> Option<Self> {
+        let middle = |part: fn(&Self) -> f64| Some(Spread::of(rounds.iter().map(part))?.median);
+        Some(Self {
+            p50_ms: middle(|round| round.p50_ms)?,
+            p99_ms: middle(|round| round.p99_ms)?,
+        })
+    }
+}
+
+impl Row {
+    /// What one request in a hundred waits longer through us than without a proxy, divided by what it
+    /// waits longer through Envoy.
+    fn added_wait(&self) -> Option<f64> {
+        let without = self.direct?.p99_ms;
+        let added = |peer: Peer| Some(self.peers.get(peer.name())?.p99_ms? - without);
+        let (ours, theirs) = (added(Peer::Ferromesh)?, added(Peer::Envoy)?);
+        (theirs > 0.0).then(|| ours.max(0.0) / theirs)
+    }
+
+    /// Our memory divided by Envoy's.
+    fn memory(&self) -> Option<f64> {
+        let resident = |peer: Peer| Some(self.peers.get(peer.name())?.rss_mib);
+        Some(resident(Peer::Ferromesh)? / resident(Peer::Envoy)?)
+    }
+}
+
 impl Spread {
     /// Of at least one value.
     pub fn of(values: impl IntoIterator<Item = f64>) -> Option<Self> {
@@ -93,23 +121,38 @@ pub fn print(case: &Case, row: &Row) -> (usize, usize) {
         );
     }
     let (mut met, mut missed) = (0, 0);
+    let mut judge = |value: f64, target: Option<f64>| match target {
+        Some(most) if value <= most => {
+            met += 1;
+            format!("target {most:.2}: met")
+        }
+        Some(most) => {
+            missed += 1;
+            format!("target {most:.2}: MISSED")
+        }
+        None => String::new(),
+    };
     for (peer, Spread { min, median, max }) in &row.ratios {
         let target = case.targets.iter().find(|(other, _)| other.name() == *peer);
-        let verdict = match target {
-            Some((_, most)) if median <= most => {
-                met += 1;
-                format!("target {most:.2}: met")
-            }
-            Some((_, most)) => {
-                missed += 1;
-                format!("target {most:.2}: MISSED")
-            }
-            None => String::new(),
-        };
+        let verdict = judge(*median, target.map(|(_, most)| *most));
         println!("  ÷ {peer:<8} {min:8.2} {median:8.2} {max:8.2}   {verdict}");
+    }
+    let base = case.name == "http1-64B";
+    if let Some(ratio) = row.added_wait() {
+        let verdict = judge(ratio, base.then_some(ADDED_WAIT));
+        println!("  added p99 ÷ envoy {ratio:10.2}            {verdict}");
+    }
+    if let Some(ratio) = row.memory().filter(|_| case.name == "http1-1000c") {
+        let verdict = judge(ratio, Some(IDLE_MEMORY));
+        println!("  RSS ÷ envoy {ratio:16.2}            {verdict}");
     }
     (met, missed)
 }
+
+/// Upper bounds beside Envoy: what one request in a hundred waits longer than without a proxy, and
+/// the memory with 1,000 idle connections.
+const ADDED_WAIT: f64 = 0.5;
+const IDLE_MEMORY: f64 = 0.3;
 
 /// Our figures divided by each peer's, round by round.
 pub fn ratios(rounds: &[(Peer, Vec<f64>)]) -> BTreeMap<&'static str, Spread> {
@@ -129,6 +172,46 @@ pub fn ratios(rounds: &[(Peer, Vec<f64>)]) -> BTreeMap<&'static str, Spread> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn row(waits: [(Peer, f64); 2], without: f64) -> Row {
+        let peers = waits.map(|(peer, p99_ms)| {
+            let figures = Figures {
+                cpu_us: Spread::of([1.0]).expect("a value"),
+                p50_ms: Some(0.0),
+                p99_ms: Some(p99_ms),
+                rss_mib: if peer == Peer::Envoy { 100.0 } else { 25.0 },
+            };
+            (peer.name(), figures)
+        });
+        Row {
+            case: "http1-64B",
+            peers: peers.into(),
+            ratios: BTreeMap::new(),
+            direct: Some(Latency {
+                p50_ms: 0.0,
+                p99_ms: without,
+            }),
+        }
+    }
+
+    #[test]
+    fn waits_and_memory_are_compared_with_envoys() {
+        let row =
+            |ours, envoys, without| row([(Peer::Ferromesh, ours), (Peer::Envoy, envoys)], without);
+        assert_eq!(row(3.0, 9.0, 1.0).added_wait(), Some(0.25));
+        assert_eq!(row(0.5, 9.0, 1.0).added_wait(), Some(0.0), "noise");
+        assert_eq!(row(3.0, 0.5, 1.0).added_wait(), None, "nothing to compare");
+        assert_eq!(row(3.0, 9.0, 1.0).memory(), Some(0.25));
+    }
+
+    #[test]
+    fn latencies_are_the_middle_of_the_rounds() {
+        let rounds = [(1.0, 9.0), (3.0, 2.0), (2.0, 3.0)];
+        let rounds = rounds.map(|(p50_ms, p99_ms)| Latency { p50_ms, p99_ms });
+        let middle = Latency::median(&rounds).expect("three rounds");
+        assert_eq!((middle.p50_ms, middle.p99_ms), (2.0, 3.0));
+        assert!(Latency::median(&[]).is_none());
+    }
 
     #[test]
     fn ratios_are_taken_round_by_round() {
