@@ -56,12 +56,15 @@ pub fn run(settings: &Settings) -> anyhow::Result<()> {
     let program = build::given_or(settings.program.as_deref(), build::release_meshproxy)?;
     allow_descriptors(settings.clients)?;
     let endpoint = Endpoint::http()?;
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(1)
-        .enable_all()
-        .build()
-        .context("starting a runtime")?;
-    runtime.block_on(measure(settings, &program, endpoint.address))
+    // The slow clients have a thread of their own: what they cost each other is not measured.
+    let threads = || {
+        let mut builder = tokio::runtime::Builder::new_multi_thread();
+        let runtime = builder.worker_threads(1).enable_all().build();
+        runtime.context("starting a runtime")
+    };
+    let (others, slow) = (threads()?, threads()?);
+    let measuring = measure(settings, &program, endpoint.address, slow.handle());
+    others.block_on(measuring)
 }
 
 /// Both this process and the proxy, which inherits the limit, hold thousands of sockets: a slow client
@@ -96,7 +99,12 @@ impl Drop for Proxy {
     }
 }
 
-async fn measure(settings: &Settings, program: &Path, endpoint: SocketAddr) -> anyhow::Result<()> {
+async fn measure(
+    settings: &Settings,
+    program: &Path,
+    endpoint: SocketAddr,
+    slow: &tokio::runtime::Handle,
+) -> anyhow::Result<()> {
     let address = free_port()?;
     let bootstrap = bootstrap(address, endpoint).to_string();
     let child = Command::new(program)
@@ -109,7 +117,7 @@ async fn measure(settings: &Settings, program: &Path, endpoint: SocketAddr) -> a
     let pid = proxy.0.id();
     others::wait_until_served(address).await?;
     let phase = Duration::from_secs(settings.seconds);
-    let (mut calm, mut pressed) = (Latencies::default(), Latencies::default());
+    let (mut calm, mut pressed) = (Phases::default(), Phases::default());
     let mut dearest = 0;
     println!(
         "{:>14}  {:>9}  {:>9}  {:>9}",
@@ -122,7 +130,8 @@ async fn measure(settings: &Settings, program: &Path, endpoint: SocketAddr) -> a
     ));
     for _ in 0..settings.rounds {
         let before = resident_bytes(pid).context("the proxy is gone")?;
-        let crowd = Crowd::gather(address, settings.clients).await?;
+        let crowd = slow.spawn(Crowd::gather(address, settings.clients));
+        let crowd = crowd.await.context("the slow clients")??;
         pressed.add(told(
             settings.clients,
             pid,
@@ -143,6 +152,32 @@ async fn measure(settings: &Settings, program: &Path, endpoint: SocketAddr) -> a
     report(settings, &calm, &pressed, dearest)
 }
 
+/// What several phases of a kind have seen.
+#[derive(Default)]
+struct Phases(Vec<Latencies>);
+
+impl Phases {
+    fn add(&mut self, seen: Latencies) {
+        self.0.push(seen);
+    }
+
+    fn failed(&self) -> usize {
+        self.0.iter().map(|seen| seen.failed).sum()
+    }
+
+    fn total(&self) -> usize {
+        self.0.iter().map(Latencies::total).sum()
+    }
+
+    /// The middle of the phases' 99th percentiles: what the machine does in one of them does not
+    /// decide.
+    fn p99(&self) -> f64 {
+        let mut each: Vec<_> = self.0.iter().map(|seen| seen.percentile(99.0)).collect();
+        each.sort_by(f64::total_cmp);
+        each.get(each.len() / 2).copied().unwrap_or(f64::NAN)
+    }
+}
+
 /// Prints what a phase has seen.
 fn told(clients: usize, pid: u32, seen: Latencies) -> Latencies {
     let resident = resident_bytes(pid).unwrap_or(0) as f64 / (1 << 20) as f64;
@@ -156,12 +191,13 @@ fn told(clients: usize, pid: u32, seen: Latencies) -> Latencies {
 
 fn report(
     settings: &Settings,
-    calm: &Latencies,
-    pressed: &Latencies,
+    calm: &Phases,
+    pressed: &Phases,
     dearest: u64,
 ) -> anyhow::Result<()> {
-    let ratio = pressed.percentile(99.0) / calm.percentile(99.0);
-    let failed = calm.failed + pressed.failed;
+    let (without, with) = (calm.p99(), pressed.p99());
+    let ratio = with / without;
+    let failed = calm.failed() + pressed.failed();
     let checks = [
         (
             failed == 0,
@@ -177,9 +213,8 @@ fn report(
         (
             ratio <= MOST_RATIO || !settings.strict,
             format!(
-                "p99 of the others: {:.2} ms with, {:.2} ms without: {ratio:.2}",
-                pressed.percentile(99.0),
-                calm.percentile(99.0)
+                "p99 of the others, the middle of the phases: {with:.2} ms with, {without:.2} ms \
+                 without: {ratio:.2}"
             ),
         ),
     ];
