@@ -19,6 +19,8 @@ pub(crate) const TARGET: Target = Target {
 const STRICTER_STILL: &[&str] = &[
     // RFC 9112 section 6.1: hyper does not look at it beside a coding; another reader may.
     "framing: a Content-Length that is not a number",
+    // RFC 9112 section 2.2 speaks of one empty line before a request; we take eight.
+    "malformed: nothing but empty lines",
     // RFC 3986 section 2: ASCII.
     "malformed: a character in the request target",
     // RFC 9112 section 2.2: a bare LF there.
