@@ -106,17 +106,16 @@ impl Headers {
     /// No fields.
     pub fn new() -> Self {
         let (entries, extra) = spare_fields::take();
-        Self::from_block(Bytes::new(), entries, extra, NameFilter::default())
+        Self::from_block(Bytes::new(), entries, extra)
     }
 
-    /// Over a block whose names are in lower case, all of them in `names`. Entries and side buffer
-    /// come from [`spare_fields`].
-    pub(crate) fn from_block(
-        block: Bytes,
-        entries: Vec<Entry>,
-        extra: Vec<u8>,
-        names: NameFilter,
-    ) -> Self {
+    /// Over a block whose names are in lower case. Entries and side buffer come from
+    /// [`spare_fields`].
+    pub(crate) fn from_block(block: Bytes, entries: Vec<Entry>, extra: Vec<u8>) -> Self {
+        let mut names = NameFilter::default();
+        for entry in &entries {
+            names.add(entry.name.of(&block));
+        }
         Self {
             block,
             extra,
@@ -538,8 +537,7 @@ mod tests {
             name: place(name, 1),
             value: place(value, len),
         });
-        let headers =
-            Headers::from_block(block, entries.to_vec(), Vec::new(), NameFilter::default());
+        let headers = Headers::from_block(block, entries.to_vec(), Vec::new());
         let (text, _) = written(&headers);
         assert_eq!(text, "a: 1\r\nb: 2\r\nc: 3\r\nd: 4\r\n");
     }

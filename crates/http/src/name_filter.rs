@@ -22,13 +22,6 @@ impl NameFilter {
         Self(bits)
     }
 
-    /// Of names in lower case.
-    pub(crate) fn of_all<'n>(names: impl Iterator<Item = &'n [u8]>) -> Self {
-        let mut filter = Self::default();
-        names.for_each(|name| filter.add(name));
-        filter
-    }
-
     /// Whether a name of `other` may have been added.
     #[inline]
     pub(crate) fn may_share(self, other: Self) -> bool {

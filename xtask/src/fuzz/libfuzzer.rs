@@ -15,6 +15,7 @@ use super::{Settings, folder, manifest};
 use crate::shell;
 
 /// What one target came to.
+#[derive(Default)]
 struct Outcome {
     target: String,
     seconds: u64,
@@ -116,12 +117,7 @@ fn watch(command: &mut Command, target: &str, loud: bool, log: &Path) -> anyhow:
     let stderr = child.stderr.take().expect("it is piped");
     let mut outcome = Outcome {
         target: target.to_owned(),
-        seconds: 0,
-        runs: 0,
-        corpus: 0,
-        covered: 0,
-        counters: 0,
-        failed: false,
+        ..Outcome::default()
     };
     for line in BufReader::new(stderr).split(b'\n') {
         let line = String::from_utf8_lossy(&line?).into_owned();
@@ -183,15 +179,7 @@ mod tests {
 
     #[test]
     fn what_libfuzzer_says_is_read() {
-        let mut outcome = Outcome {
-            target: "dns".to_owned(),
-            seconds: 0,
-            runs: 0,
-            corpus: 0,
-            covered: 0,
-            counters: 0,
-            failed: false,
-        };
+        let mut outcome = Outcome::default();
         for line in [
             "INFO: Loaded 1 modules   (81234 inline 8-bit counters): 81234 [0x1, 0x2), ",
             "INFO: -max_len is not provided; libFuzzer will not generate inputs larger than 4096",

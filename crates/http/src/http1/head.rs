@@ -16,7 +16,6 @@ use super::{fields, target};
 use crate::body::Framing;
 use crate::headers::{Entry, Headers, Span};
 use crate::message::{RequestHead, ResponseHead, Scheme, Version};
-use crate::name_filter::NameFilter;
 use crate::spare_fields;
 
 /// Upper bounds of a head.
@@ -405,8 +404,7 @@ fn take_block(
     for entry in &entries {
         entry.name.lower_case(&mut block);
     }
-    let known = NameFilter::of_all(entries.iter().map(|entry| entry.name.of(&block)));
-    let mut headers = Headers::from_block(block.freeze(), entries, extra, known);
+    let mut headers = Headers::from_block(block.freeze(), entries, extra);
     headers.written = written;
     headers
 }

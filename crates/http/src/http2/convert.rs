@@ -7,7 +7,6 @@ use http::{HeaderMap, Method, Request, Response, Uri};
 
 use crate::headers::{Entry, Headers, Span};
 use crate::message::{RequestHead, ResponseHead, Scheme, Version};
-use crate::name_filter::NameFilter;
 use crate::spare_fields;
 
 /// A request that was received. Cookie crumbs are put together (RFC 9113 section 8.2.3).
@@ -139,9 +138,7 @@ impl Block {
                 entries.push(self.put_line(name.as_str().as_bytes(), value.as_bytes()));
             }
         }
-        let block = self.0.freeze();
-        let names = NameFilter::of_all(entries.iter().map(|entry| entry.name.of(&block)));
-        Headers::from_block(block, entries, extra, names)
+        Headers::from_block(self.0.freeze(), entries, extra)
     }
 }
 

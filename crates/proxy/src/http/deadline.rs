@@ -95,14 +95,13 @@ impl Deadlines {
     }
 
     fn settle(&mut self) {
-        if !std::mem::take(&mut self.stirred) {
+        let stirred = std::mem::take(&mut self.stirred);
+        if !stirred || (self.idle.is_none() && self.try_idle.is_none()) {
             return;
         }
-        let limits = [&mut self.idle, &mut self.try_idle];
-        let mut limits = limits.into_iter().flatten().peekable();
-        if limits.peek().is_some() {
-            let now = Instant::now();
-            limits.for_each(|(_, last)| *last = now);
+        let now = Instant::now();
+        for (_, last) in [&mut self.idle, &mut self.try_idle].into_iter().flatten() {
+            *last = now;
         }
     }
 
