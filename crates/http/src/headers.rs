@@ -42,6 +42,10 @@ impl Span {
         self.len == 0
     }
 
+    pub(crate) fn len(self) -> usize {
+        self.len as usize
+    }
+
     /// Its bytes in the block that it belongs to.
     pub(crate) fn of(self, block: &[u8]) -> &[u8] {
         let start = self.start as usize;
@@ -64,6 +68,13 @@ impl Span {
 pub(crate) struct Entry {
     pub(crate) name: Span,
     pub(crate) value: Span,
+}
+
+impl Entry {
+    /// Bytes of name and value, the colon and the line end.
+    pub(crate) fn line_length(&self) -> u32 {
+        self.name.len + self.value.len + 3
+    }
 }
 
 /// Header fields in their order.
@@ -172,6 +183,18 @@ impl Headers {
         self.entries
             .iter()
             .map(|entry| (self.slice(entry.name), self.slice(entry.value)))
+    }
+
+    /// How long names and values are, in order.
+    pub fn lengths(&self) -> impl Iterator<Item = (usize, usize)> {
+        let entries = self.entries.iter();
+        entries.map(|entry| (entry.name.len(), entry.value.len()))
+    }
+
+    /// Bytes of all fields, as [`Entry::line_length`] counts them.
+    pub(crate) fn line_lengths(&self) -> u32 {
+        let lengths = self.entries.iter().map(Entry::line_length);
+        lengths.fold(0, u32::saturating_add)
     }
 
     /// The first value of a field; `name` in lower case.

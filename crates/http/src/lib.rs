@@ -8,6 +8,7 @@
 //! |---|---|
 //! | `http1` | our own sans-I/O codec over `httparse`, strict framing (RFC 9112) |
 //! | `http2` | the only user of the `h2` crate |
+//! | `wire` | how many bytes an exchange takes |
 //! | `headers`, `message` | heads whose names and values are slices of the read buffer |
 
 mod body;
@@ -17,8 +18,10 @@ pub mod http2;
 mod message;
 mod name_filter;
 mod spare_fields;
+mod wire;
 
 pub use body::{Frame, Framing};
 pub use headers::Headers;
 pub use http::Method;
 pub use message::{RequestHead, ResponseHead, Scheme, Version};
+pub use wire::{WireBytes, WireCount};

@@ -23,12 +23,24 @@ pub struct WriteBuffer {
     pieces: VecDeque<Bytes>,
     tail: BytesMut,
     pieces_len: usize,
+    /// Bytes that left since the count began.
+    gone: u64,
 }
 
 impl WriteBuffer {
     /// Bytes that wait.
     pub fn len(&self) -> usize {
         self.pieces_len + self.tail.len()
+    }
+
+    /// Begins to count with what is put in from now on. Call it when nothing waits.
+    pub fn begin_count(&mut self) {
+        self.gone = 0;
+    }
+
+    /// How many bytes were put in since [`Self::begin_count`].
+    pub fn count(&self) -> u64 {
+        self.gone + self.len() as u64
     }
 
     /// Whether nothing waits.
@@ -110,6 +122,7 @@ impl WriteBuffer {
     }
 
     fn advance(&mut self, mut count: usize) {
+        self.gone += count as u64;
         while count > 0 {
             let Some(first) = self.pieces.front_mut() else {
                 self.tail.advance(count);
@@ -153,5 +166,9 @@ mod tests {
         result.expect("memory");
         assert_eq!(read, expected);
         assert!(buffer.is_empty());
+        assert_eq!(buffer.count(), expected.len() as u64);
+        buffer.begin_count();
+        buffer.push(Bytes::from_static(b"more"));
+        assert_eq!(buffer.count(), 4);
     }
 }

@@ -22,16 +22,17 @@ use super::spare::{self, FIRST_READ};
 use crate::body::{Frame, Framing};
 use crate::headers::Headers;
 use crate::message::{RequestHead, ResponseHead, Version};
+use crate::wire::{WireBytes, WireCount};
 
 /// Largest step of one read; grows towards it while reads fill the buffer.
-const LARGEST_READ: usize = 64 * 1024;
+const LARGEST_READ: u32 = 64 * 1024;
 
 /// A connection.
 #[derive(Debug)]
 pub struct Connection<IO> {
     io: IO,
     read: BytesMut,
-    read_step: usize,
+    read_step: u32,
     ended: bool,
     decoder: BodyDecoder,
     write: WriteBuffer,
@@ -40,6 +41,12 @@ pub struct Connection<IO> {
     names: NameCase,
     /// What the answer to the last request depends on.
     form: ResponseForm,
+    /// Bytes that were read since the current exchange began, those of what follows included. What
+    /// is sent the write buffer counts.
+    received: u64,
+    fields_received: u32,
+    trailers_received: u32,
+    fields_sent: u32,
 }
 
 impl<IO: AsyncRead + AsyncWrite + Unpin> Connection<IO> {
@@ -48,7 +55,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Connection<IO> {
         Self {
             io,
             read: early,
-            read_step: FIRST_READ,
+            read_step: FIRST_READ as u32,
             ended: false,
             decoder: BodyDecoder::new(Framing::None, limits),
             write: WriteBuffer::default(),
@@ -56,6 +63,10 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Connection<IO> {
             limits,
             names: NameCase::Lower,
             form: ResponseForm::default(),
+            received: 0,
+            fields_received: 0,
+            trailers_received: 0,
+            fields_sent: 0,
         }
     }
 
@@ -91,6 +102,39 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Connection<IO> {
         self.decoder.is_done()
     }
 
+    /// Bytes of the current exchange so far, or of the last one. Envoy does not count trailers that
+    /// come among fields without compression, which HTTP/1.1 does not have.
+    pub fn wire(&self) -> WireBytes {
+        let next = if self.is_body_done() {
+            self.read.len()
+        } else {
+            0
+        };
+        WireBytes {
+            received: WireCount {
+                all: self.received.saturating_sub(next as u64),
+                fields: self.fields_received.saturating_add(self.trailers_received),
+                plain_fields: self.fields_received,
+            },
+            sent: WireCount {
+                all: self.write.count(),
+                fields: self.fields_sent,
+                plain_fields: self.fields_sent,
+            },
+        }
+    }
+
+    /// Another exchange begins with what was read and not used. All that comes belongs to it until it
+    /// is known where it ends.
+    fn begin_exchange(&mut self) {
+        self.decoder = BodyDecoder::new(Framing::UntilClose, self.limits);
+        self.write.begin_count();
+        self.received = self.read.len() as u64;
+        self.fields_received = 0;
+        self.trailers_received = 0;
+        self.fields_sent = 0;
+    }
+
     /// Bytes that wait to be written.
     pub fn unsent(&self) -> usize {
         self.write.len()
@@ -107,10 +151,10 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Connection<IO> {
             return;
         }
         let buffer = std::mem::take(&mut self.read);
-        if self.read_step == FIRST_READ {
+        if self.read_step == FIRST_READ as u32 {
             spare::give(buffer);
         } else {
-            self.read_step = FIRST_READ;
+            self.read_step = FIRST_READ as u32;
         }
     }
 
@@ -122,7 +166,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Connection<IO> {
         if self.read.capacity() == 0 {
             self.read = spare::take();
         }
-        self.read.reserve(self.read_step);
+        self.read.reserve(self.read_step as usize);
         let room = self.read.capacity() - self.read.len();
         let Poll::Ready(result) = pin!(self.io.read_buf(&mut self.read)).poll(cx) else {
             // Who waits for the first byte of something holds no memory.
@@ -134,6 +178,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Connection<IO> {
             self.read_step = (self.read_step * 2).min(LARGEST_READ);
         }
         self.ended = count == 0;
+        self.received += count as u64;
         Poll::Ready(Ok(count))
     }
 
@@ -143,10 +188,15 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Connection<IO> {
         cx: &mut Context<'_>,
     ) -> Poll<Result<Option<IncomingRequest>, ConnectionError>> {
         loop {
+            if !self.read.is_empty() {
+                // Before it is known whether there is a request: what is refused counts as well.
+                self.begin_exchange();
+            }
             if !self.read.is_empty()
                 && let Some(request) =
                     head::parse_request_as(&mut self.read, &self.limits, self.names)?
             {
+                self.fields_received = request.field_bytes;
                 self.form = ResponseForm {
                     close: false,
                     http10: request.head.version == Version::Http10,
@@ -175,6 +225,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Connection<IO> {
                 && let Some(response) =
                     head::parse_response_as(&mut self.read, request, &self.limits, self.names)?
             {
+                self.fields_received += response.field_bytes;
                 self.decoder = BodyDecoder::new(response.framing, self.limits);
                 return Poll::Ready(Ok(response));
             }
@@ -188,6 +239,9 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Connection<IO> {
     pub fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Result<Frame, ConnectionError>> {
         loop {
             if let Some(frame) = self.decoder.decode(&mut self.read)? {
+                if let Frame::Trailers(trailers) = &frame {
+                    self.trailers_received = trailers.line_lengths();
+                }
                 return Poll::Ready(Ok(frame));
             }
             if ready!(self.poll_fill(cx))? == 0 {
@@ -204,14 +258,16 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Connection<IO> {
 
     /// Queues a request head.
     pub fn send_request(&mut self, head: &RequestHead, framing: Framing) {
+        self.begin_exchange();
         let tail = self.write.tail();
         let start = tail.len();
-        encode::encode_request(head, framing, tail);
+        let fields = encode::encode_request(head, framing, tail);
         names::rewrite(
             &mut tail[start..],
             self.names,
             head.headers.written.as_deref(),
         );
+        self.fields_sent += fields as u32;
         self.sending = framing;
     }
 
@@ -225,12 +281,13 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Connection<IO> {
             http10: self.form.http10 && head.status != 426,
             ..self.form
         };
-        encode::encode_response_as(head, framing, form, tail);
+        let fields = encode::encode_response_as(head, framing, form, tail);
         names::rewrite(
             &mut tail[start..],
             self.names,
             head.headers.written.as_deref(),
         );
+        self.fields_sent += fields as u32;
         self.sending = framing;
     }
 
@@ -250,7 +307,8 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Connection<IO> {
     /// Queues the end of the body. Trailers need chunks and are dropped without.
     pub fn send_end(&mut self, trailers: Option<&Headers>) {
         if self.sending == Framing::Chunked {
-            encode::put_last_chunk(trailers, self.write.tail());
+            let fields = encode::put_last_chunk(trailers, self.write.tail());
+            self.fields_sent += fields as u32;
         }
         self.sending = Framing::None;
     }

@@ -7,8 +7,9 @@ use crate::body::Framing;
 use crate::headers::Headers;
 use crate::message::{RequestHead, ResponseHead};
 
-/// Writes a request head. `Content-Length` of the fields is replaced by the framing's.
-pub fn encode_request(head: &RequestHead, framing: Framing, out: &mut BytesMut) {
+/// Writes a request head. `Content-Length` of the fields is replaced by the framing's. Says how many
+/// bytes the lines of its fields take.
+pub fn encode_request(head: &RequestHead, framing: Framing, out: &mut BytesMut) -> usize {
     let upgrade = head.protocol();
     // An extended CONNECT becomes an upgrade again.
     let method = if upgrade.is_some() && head.method == Method::CONNECT {
@@ -27,7 +28,9 @@ pub fn encode_request(head: &RequestHead, framing: Framing, out: &mut BytesMut) 
         head.headers.slice(head.path)
     };
     out.put_slice(target);
-    out.put_slice(b" HTTP/1.1\r\nhost: ");
+    out.put_slice(b" HTTP/1.1\r\n");
+    let start = out.len();
+    out.put_slice(b"host: ");
     out.put_slice(authority);
     out.put_slice(b"\r\n");
     put_fields(&head.headers, out);
@@ -43,7 +46,9 @@ pub fn encode_request(head: &RequestHead, framing: Framing, out: &mut BytesMut) 
         Framing::None => put_length(0, out),
         _ => put_framing(framing, out),
     }
+    let fields = out.len() - start;
     out.put_slice(b"\r\n");
+    fields
 }
 
 /// What a response head says besides its own fields.
@@ -63,18 +68,19 @@ pub fn encode_response(head: &ResponseHead, framing: Framing, close: bool, out: 
         close,
         ..ResponseForm::default()
     };
-    encode_response_as(head, framing, form, out);
+    let _ = encode_response_as(head, framing, form, out);
 }
 
-/// The same in another form.
+/// The same in another form. Says how many bytes the lines of the fields take.
 pub(crate) fn encode_response_as(
     head: &ResponseHead,
     framing: Framing,
     form: ResponseForm,
     out: &mut BytesMut,
-) {
+) -> usize {
     out.reserve(256 + head.headers.lines_bound());
     put_status_line(head.status, form.http10, out);
+    let start = out.len();
     match framing {
         // RFC 9110 section 8.6: no length in interim answers and 204.
         Framing::None if head.is_informational() || head.status == 204 => {
@@ -96,7 +102,9 @@ pub(crate) fn encode_response_as(
         // RFC 9112 appendix C.2.2: such a client closes unless it is told.
         out.put_slice(b"connection: keep-alive\r\n");
     }
+    let fields = out.len() - start;
     out.put_slice(b"\r\n");
+    fields
 }
 
 fn put_status_line(status: u16, http10: bool, out: &mut BytesMut) {
@@ -120,13 +128,16 @@ pub(crate) fn put_chunk_header(length: usize, out: &mut BytesMut) {
     out.put_slice(b"\r\n");
 }
 
-/// Writes the last chunk with its trailers.
-pub(crate) fn put_last_chunk(trailers: Option<&Headers>, out: &mut BytesMut) {
+/// Writes the last chunk with its trailers. Says how many bytes their lines take.
+pub(crate) fn put_last_chunk(trailers: Option<&Headers>, out: &mut BytesMut) -> usize {
     out.put_slice(b"0\r\n");
+    let start = out.len();
     if let Some(trailers) = trailers {
         put_fields(trailers, out);
     }
+    let fields = out.len() - start;
     out.put_slice(b"\r\n");
+    fields
 }
 
 fn put_framing(framing: Framing, out: &mut BytesMut) {
@@ -175,9 +186,10 @@ mod tests {
         head.headers.append("content-length", "99");
         head.headers.append("X-User", "me");
         let mut out = BytesMut::new();
-        encode_request(&head, Framing::Length(3), &mut out);
-        let expected = "POST /a HTTP/1.1\r\nhost: shop\r\nx-user: me\r\ncontent-length: 3\r\n\r\n";
-        assert_eq!(text(&out), expected);
+        let fields = encode_request(&head, Framing::Length(3), &mut out);
+        let lines = "host: shop\r\nx-user: me\r\ncontent-length: 3\r\n";
+        assert_eq!(text(&out), format!("POST /a HTTP/1.1\r\n{lines}\r\n"));
+        assert_eq!(fields, lines.len());
     }
 
     #[test]
@@ -201,9 +213,10 @@ mod tests {
             to_head: true,
             ..ResponseForm::default()
         };
-        encode_response_as(&head, Framing::None, form, &mut out);
-        let expected = "HTTP/1.1 200 OK\r\ncontent-length: 99\r\nconnection: close\r\n\r\n";
-        assert_eq!(text(&out), expected);
+        let fields = encode_response_as(&head, Framing::None, form, &mut out);
+        let lines = "content-length: 99\r\nconnection: close\r\n";
+        assert_eq!(text(&out), format!("HTTP/1.1 200 OK\r\n{lines}\r\n"));
+        assert_eq!(fields, lines.len());
     }
 
     #[test]

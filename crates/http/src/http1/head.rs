@@ -53,6 +53,8 @@ pub struct IncomingRequest {
     pub keep_alive: bool,
     /// Whether the client waits for `100 Continue` before it sends the body.
     pub expects_continue: bool,
+    /// Bytes of names and values, colons and line ends.
+    pub field_bytes: u32,
 }
 
 /// A response that was read.
@@ -64,6 +66,8 @@ pub struct IncomingResponse {
     pub framing: Framing,
     /// Whether the server keeps the connection.
     pub keep_alive: bool,
+    /// Bytes of names and values, colons and line ends.
+    pub field_bytes: u32,
 }
 
 type Table<'a> = [MaybeUninit<httparse::Header<'a>>; Limits::MOST_FIELDS];
@@ -102,6 +106,7 @@ pub(crate) fn parse_request_as(
     let start = path.as_ptr() as usize - base;
     let span = |(at, len): (usize, usize)| Span::of_block(start + at, len);
     let version = version(minor);
+    let field_bytes = field_bytes(&spare.0);
     let headers = take_block(buffer, length, spare, names);
     let mut head = RequestHead {
         method,
@@ -115,7 +120,7 @@ pub(crate) fn parse_request_as(
     if target.scheme.is_some() {
         complete_path(&mut head);
     }
-    finish_request(head, target.authority.is_some()).map(Some)
+    finish_request(head, target.authority.is_some(), field_bytes).map(Some)
 }
 
 /// An absolute target may leave the path out, wholly or before its query; a fragment is the
@@ -133,6 +138,7 @@ fn complete_path(head: &mut RequestHead) {
 fn finish_request(
     mut head: RequestHead,
     authority_in_target: bool,
+    field_bytes: u32,
 ) -> Result<IncomingRequest, HeadError> {
     let host = {
         let mut hosts = head.headers.all("host");
@@ -186,6 +192,7 @@ fn finish_request(
         head,
         framing,
         expects_continue,
+        field_bytes,
     })
 }
 
@@ -235,6 +242,7 @@ pub(crate) fn parse_response_as(
     if !(100..1000).contains(&status) {
         return Err(HeadError::Malformed("the status"));
     }
+    let field_bytes = field_bytes(&spare.0);
     let headers = take_block(buffer, length, spare, names);
     let mut head = ResponseHead {
         status,
@@ -268,6 +276,7 @@ pub(crate) fn parse_response_as(
             && framing != Framing::UntilClose,
         head,
         framing,
+        field_bytes,
     }))
 }
 
@@ -387,6 +396,12 @@ fn spans(
         });
     }
     Ok((entries, extra))
+}
+
+/// Bytes of fields as Envoy counts those that come: without the spaces around values.
+fn field_bytes(entries: &[Entry]) -> u32 {
+    let lengths = entries.iter().map(Entry::line_length);
+    lengths.fold(0, u32::saturating_add)
 }
 
 /// Takes the head off the buffer and makes its names lower case, in place.

@@ -11,6 +11,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use super::stream::{Http2Error, Receiving, Sending};
 use super::{MOST_UNSENT, Pinger, Settings, convert};
 use crate::message::{RequestHead, ResponseHead};
+use crate::wire::{WireBytes, WireCount};
 
 /// Streams that are opened before the server's settings have come: the least that it should admit
 /// (RFC 9113 section 6.5.2).
@@ -93,9 +94,10 @@ impl ClientSender {
         };
         let (response, stream) = self.sender.send_request(request, end)?;
         Ok(Some(ClientStream {
-            sending: Sending::new(stream, end),
+            sending: Sending::new(stream, end, WireCount::of_request(head)),
             response: Some(response),
             receiving: None,
+            interim: WireCount::default(),
         }))
     }
 }
@@ -107,9 +109,20 @@ pub struct ClientStream {
     pub sending: Sending,
     response: Option<ResponseFuture>,
     receiving: Option<Receiving>,
+    /// Bytes of interim answers.
+    interim: WireCount,
 }
 
 impl ClientStream {
+    /// Bytes so far.
+    pub fn wire(&self) -> WireBytes {
+        let received = self.receiving.as_ref().map(|receiving| receiving.count);
+        WireBytes {
+            received: received.unwrap_or(self.interim),
+            sent: self.sending.count,
+        }
+    }
+
     /// The next response head, interim ones included. Call it until a final one came.
     pub fn poll_response(
         &mut self,
@@ -121,13 +134,17 @@ impl ClientStream {
         if let Poll::Ready(Some(interim)) = future.poll_informational(cx) {
             let interim = interim?;
             let head = convert::response_in(interim.status(), interim.headers());
+            self.interim += WireCount::of_response(&head);
             return Poll::Ready(Ok(head));
         }
         let response = ready!(Pin::new(future).poll(cx))?;
         self.response = None;
         let (parts, body) = response.into_parts();
-        self.receiving = Some(Receiving::new(body));
-        Poll::Ready(Ok(convert::response_in(parts.status, &parts.headers)))
+        let head = convert::response_in(parts.status, &parts.headers);
+        let mut count = self.interim;
+        count += WireCount::of_response(&head);
+        self.receiving = Some(Receiving::new(body, count));
+        Poll::Ready(Ok(head))
     }
 
     /// The response's body, once its head came.

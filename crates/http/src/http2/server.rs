@@ -10,6 +10,7 @@ use super::flood::{Alarm, Watched};
 use super::stream::{Http2Error, Receiving, Sending};
 use super::{MOST_UNSENT, Pinger, Settings, convert};
 use crate::message::{RequestHead, ResponseHead};
+use crate::wire::{WireBytes, WireCount};
 
 /// A connection that clients open streams on. It must be polled for any of its streams to move.
 #[derive(Debug)]
@@ -61,12 +62,14 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> ServerConnection<IO> {
         Poll::Ready(Some(accepted.map_err(Http2Error::from).map(
             |(request, respond)| {
                 let (parts, body) = request.into_parts();
+                let head = convert::request_in(parts);
                 let stream = ServerStream {
-                    receiving: Receiving::new(body),
+                    receiving: Receiving::new(body, WireCount::of_request(&head)),
                     respond,
                     sending: None,
+                    interim: WireCount::default(),
                 };
-                (convert::request_in(parts), stream)
+                (head, stream)
             },
         )))
     }
@@ -108,11 +111,23 @@ pub struct ServerStream {
     pub receiving: Receiving,
     respond: SendResponse<Bytes>,
     sending: Option<Sending>,
+    /// Bytes of interim answers.
+    interim: WireCount,
 }
 
 impl ServerStream {
+    /// Bytes so far.
+    pub fn wire(&self) -> WireBytes {
+        let sent = self.sending.as_ref().map(|sending| sending.count);
+        WireBytes {
+            received: self.receiving.count,
+            sent: sent.unwrap_or(self.interim),
+        }
+    }
+
     /// Sends an interim response.
     pub fn send_interim(&mut self, head: &ResponseHead) -> Result<(), Http2Error> {
+        self.interim += WireCount::of_response(head);
         Ok(self
             .respond
             .send_informational(convert::response_out(head))?)
@@ -123,7 +138,9 @@ impl ServerStream {
         let stream = self
             .respond
             .send_response(convert::response_out(head), end)?;
-        self.sending = Some(Sending::new(stream, end));
+        let mut count = self.interim;
+        count += WireCount::of_response(head);
+        self.sending = Some(Sending::new(stream, end, count));
         Ok(())
     }
 

@@ -9,6 +9,7 @@ use thiserror::Error;
 use super::convert;
 use crate::body::Frame;
 use crate::headers::Headers;
+use crate::wire::WireCount;
 
 /// How much capacity is asked for at a time.
 const CAPACITY_STEP: usize = 16 * 1024;
@@ -50,6 +51,8 @@ impl Http2Error {
 pub struct Receiving {
     stream: RecvStream,
     state: State,
+    /// What came, the head included.
+    pub(super) count: WireCount,
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -60,13 +63,17 @@ enum State {
 }
 
 impl Receiving {
-    pub(super) fn new(stream: RecvStream) -> Self {
+    pub(super) fn new(stream: RecvStream, count: WireCount) -> Self {
         let state = if stream.is_end_stream() {
             State::Done
         } else {
             State::Data
         };
-        Self { stream, state }
+        Self {
+            stream,
+            state,
+            count,
+        }
     }
 
     /// Whether everything was taken.
@@ -82,6 +89,7 @@ impl Receiving {
                 State::Data => match ready!(self.stream.poll_data(cx)) {
                     Some(data) => {
                         let data = data?;
+                        self.count.add_body(data.len());
                         self.stream.flow_control().release_capacity(data.len())?;
                         if self.stream.is_end_stream() {
                             self.state = State::Done;
@@ -97,6 +105,7 @@ impl Receiving {
                     self.state = State::Done;
                     if let Some(trailers) = trailers {
                         let trailers = convert::headers_in(&trailers);
+                        self.count.add_block(&[], &trailers);
                         return Poll::Ready(Ok(Frame::Trailers(trailers)));
                     }
                 }
@@ -110,11 +119,17 @@ impl Receiving {
 pub struct Sending {
     stream: SendStream<Bytes>,
     ended: bool,
+    /// What went, the head included.
+    pub(super) count: WireCount,
 }
 
 impl Sending {
-    pub(super) fn new(stream: SendStream<Bytes>, ended: bool) -> Self {
-        Self { stream, ended }
+    pub(super) fn new(stream: SendStream<Bytes>, ended: bool, count: WireCount) -> Self {
+        Self {
+            stream,
+            ended,
+            count,
+        }
     }
 
     /// Whether the end was sent.
@@ -138,6 +153,7 @@ impl Sending {
     /// Sends data; what exceeds the window is held by h2, so call `poll_ready` before.
     pub fn send_data(&mut self, data: Bytes, end: bool) -> Result<(), Http2Error> {
         self.ended |= end;
+        self.count.add_body(data.len());
         Ok(self.stream.send_data(data, end)?)
     }
 
@@ -148,8 +164,14 @@ impl Sending {
         }
         self.ended = true;
         match trailers {
-            Some(trailers) => self.stream.send_trailers(convert::headers_out(trailers))?,
-            None => self.stream.send_data(Bytes::new(), true)?,
+            Some(trailers) => {
+                self.count.add_block(&[], trailers);
+                self.stream.send_trailers(convert::headers_out(trailers))?;
+            }
+            None => {
+                self.count.add_body(0);
+                self.stream.send_data(Bytes::new(), true)?;
+            }
         }
         Ok(())
     }
