@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use ferromesh_http::WireBytes;
 use ferromesh_tls::Session;
 
 use super::ResponseFlags;
@@ -97,6 +98,10 @@ pub struct LogRecord<'a> {
     pub bytes_received: u64,
     /// Body bytes to the client.
     pub bytes_sent: u64,
+    /// Bytes on the client's wire.
+    pub downstream_wire: WireBytes,
+    /// Bytes on the endpoints' wires, over all tries.
+    pub upstream_wire: WireBytes,
     /// How often it was tried upstream.
     pub attempts: u32,
     /// The endpoint's address as configured.

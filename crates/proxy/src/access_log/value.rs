@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use ferromesh_route::template::{
     AddressOf, CertificateField, CertificateOf, DurationUnit, HeadPart, HostForm, Operator,
-    TimePoint, TlsField, TlsSide,
+    TimePoint, TlsField, TlsSide, WireBytes, WireDirection, WirePart, WireSide,
 };
 use ferromesh_route::virtual_host::without_port;
 use ferromesh_tls::PeerCertificate;
@@ -60,10 +60,27 @@ pub(super) fn number(operator: &Operator, record: &LogRecord<'_>) -> Option<u64>
             };
             Some(fields.map_or(0, HeaderLookup::bytes) + status)
         }
+        Operator::WireBytes(which) => Some(wire_bytes(*which, record)),
         Operator::UpstreamAttempts => Some(u64::from(record.attempts)),
         Operator::ConnectionId => Some(record.connection_id),
         Operator::GrpcStatusNumber => record.grpc_status().map(u64::from),
         _ => None,
+    }
+}
+
+fn wire_bytes(which: WireBytes, record: &LogRecord<'_>) -> u64 {
+    let wire = match which.with {
+        WireSide::Downstream => record.downstream_wire,
+        WireSide::Upstream => record.upstream_wire,
+    };
+    let count = match which.direction {
+        WireDirection::Received => wire.received,
+        WireDirection::Sent => wire.sent,
+    };
+    match which.part {
+        WirePart::All => count.all,
+        WirePart::Fields => u64::from(count.fields),
+        WirePart::PlainFields => u64::from(count.plain_fields),
     }
 }
 

@@ -15,20 +15,21 @@ use crate::compiled::Cluster;
 use crate::upstream::ResetReason;
 
 impl Exchange<'_> {
-    /// Sends the answer on, to its end.
-    pub(super) async fn pass_on(
+    /// Sends the answer on, to its end. Its head goes out before there is a future, which would keep
+    /// room for it as long as the body takes.
+    pub(super) fn pass_on(
         &mut self,
         answer: Answer,
         cluster: &Cluster,
         (endpoint, active): (&Endpoint, ActiveRequestGuard),
         ends: &mut Ends<'_, '_>,
-    ) -> End {
+    ) -> impl Future<Output = End> {
         let Answer {
             mut head,
             framing,
             mut upstream,
             mut upload,
-            slot: _slot,
+            slot,
         } = answer;
         endpoint.counters.request_ended(Some(head.status));
         cluster.stats.completed(head.status);
@@ -56,41 +57,45 @@ impl Exchange<'_> {
             ends.downstream.send_head(&head, framing)
         };
         self.outcome.response = Some(head);
-        if sent.is_err() {
-            upstream.give_up();
-            return End::Gone;
-        }
-        let result = self
-            .stream_answer(&mut upstream, &mut upload, tunnel, ends)
-            .await;
-        drop(active);
-        let ended = Instant::now();
-        self.outcome.ended = Some(ended);
-        if let Some(tried) = self.outcome.tried {
-            let took = ended.saturating_duration_since(tried);
-            cluster.stats.upstream_rq_time().record_duration(took);
-        }
-        if result.is_ok() && upload.done && !tunnel {
-            upstream.finish(ended);
-        } else {
-            upstream.give_up();
-        }
-        match result {
-            Ok(()) => {
-                if tunnel && ends.body.is_complete() && !ends.downstream.is_http2() {
-                    // The client ended it first, whatever came back after that.
-                    let flag = ResponseFlags::DOWNSTREAM_TERMINATION;
-                    self.explain(flag, "downstream_remote_disconnect");
-                } else if tunnel {
-                    let reason = ResetReason::ConnectionTermination;
-                    self.explain(reason.flag(), ended_after_begin(reason));
-                }
-                if let Some(side) = ends.downstream.http1_side() {
-                    side.close |= !ends.body.is_complete();
-                }
-                End::Complete
+        async move {
+            if sent.is_err() {
+                self.outcome.upstream_wire += upstream.wire();
+                upstream.give_up();
+                return End::Gone;
             }
-            Err(failure) => self.broke_off(&failure, cluster, ends.body.is_complete()),
+            let result = self
+                .stream_answer(&mut upstream, &mut upload, tunnel, ends)
+                .await;
+            drop((active, slot));
+            let ended = Instant::now();
+            self.outcome.ended = Some(ended);
+            if let Some(tried) = self.outcome.tried {
+                let took = ended.saturating_duration_since(tried);
+                cluster.stats.upstream_rq_time().record_duration(took);
+            }
+            self.outcome.upstream_wire += upstream.wire();
+            if result.is_ok() && upload.done && !tunnel {
+                upstream.finish(ended);
+            } else {
+                upstream.give_up();
+            }
+            match result {
+                Ok(()) => {
+                    if tunnel && ends.body.is_complete() && !ends.downstream.is_http2() {
+                        // The client ended it first, whatever came back after that.
+                        let flag = ResponseFlags::DOWNSTREAM_TERMINATION;
+                        self.explain(flag, "downstream_remote_disconnect");
+                    } else if tunnel {
+                        let reason = ResetReason::ConnectionTermination;
+                        self.explain(reason.flag(), ended_after_begin(reason));
+                    }
+                    if let Some(side) = ends.downstream.http1_side() {
+                        side.close |= !ends.body.is_complete();
+                    }
+                    End::Complete
+                }
+                Err(failure) => self.broke_off(&failure, cluster, ends.body.is_complete()),
+            }
         }
     }
 

@@ -233,6 +233,7 @@ impl Exchange<'_> {
                 {
                     *dead_connection = upstream.may_have_been_dead();
                 }
+                self.outcome.upstream_wire += upstream.wire();
                 upstream.give_up();
                 Err(failure)
             }

@@ -5,7 +5,7 @@ use std::task::{Context, Poll, ready};
 use bytes::Bytes;
 use ferromesh_http::http1::{BodyError, Connection, ConnectionError};
 use ferromesh_http::http2::ServerStream;
-use ferromesh_http::{Frame, Framing, Headers, ResponseHead, Version};
+use ferromesh_http::{Frame, Framing, Headers, ResponseHead, Version, WireBytes};
 
 use super::grpc_web::{GrpcWeb, Malformed};
 use super::local_reply::{LocalReply, refuse_body};
@@ -58,9 +58,9 @@ impl<'a> Downstream<'a> {
     }
 
     /// The client of a stream.
-    pub(crate) fn http2(stream: ServerStream) -> Self {
+    pub(crate) fn http2(stream: Box<ServerStream>) -> Self {
         Self {
-            wire: Wire::Http2(Box::new(stream)),
+            wire: Wire::Http2(stream),
             grpc_web: None,
         }
     }
@@ -97,6 +97,14 @@ impl Downstream<'_> {
 
     pub(crate) fn is_http2(&self) -> bool {
         matches!(self.wire, Wire::Http2(_))
+    }
+
+    /// Bytes of the exchange so far.
+    pub(super) fn wire(&self) -> WireBytes {
+        match &self.wire {
+            Wire::Http1(side) => side.connection.wire(),
+            Wire::Http2(stream) => stream.wire(),
+        }
     }
 
     /// The next part of the request's body.

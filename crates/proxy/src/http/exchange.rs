@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
-use ferromesh_http::{Headers, RequestHead, ResponseHead, Version};
+use ferromesh_http::{Headers, RequestHead, ResponseHead, Version, WireBytes};
 use ferromesh_route::{EndpointMatch, Route, VirtualHost};
 use ferromesh_tls::Session;
 
@@ -65,6 +65,8 @@ pub(super) struct Outcome {
     /// The endpoint that was tried before the one that is in `endpoint`.
     pub(super) tried_before: Option<Box<TriedBefore>>,
     pub(super) attempts: u32,
+    /// Bytes on the wires of tries that are over.
+    pub(super) upstream_wire: WireBytes,
     /// Whether the answer is the proxy's own.
     pub(super) own: bool,
     pub(super) bytes_sent: u64,

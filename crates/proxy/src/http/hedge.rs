@@ -14,7 +14,7 @@ use tokio::time::Sleep;
 
 use super::attempt::{Answer, Ends, Failure, HeadRules};
 use super::deadline::Expired;
-use super::exchange::{End, Exchange};
+use super::exchange::{End, Exchange, Outcome};
 use super::forward::Target;
 use super::local_reply::LocalReply;
 use super::retry::{Retries, Verdict};
@@ -98,9 +98,9 @@ impl Exchange<'_> {
                     let won = race.tries.swap_remove(number);
                     target.cluster.note(&won.endpoint, Finding::of(&head));
                     if self.drops_answer(&head, &won, &mut race, target, ends) {
-                        won.end(Some(head.status));
+                        won.end(Some(head.status), &mut self.outcome);
                     } else {
-                        race.cancel();
+                        race.cancel(&mut self.outcome);
                         return self.take(won, head, framing, target, ends).await;
                     }
                 }
@@ -110,7 +110,7 @@ impl Exchange<'_> {
                     if let Some(finding) = failure.finding() {
                         target.cluster.note(&lost.endpoint, finding);
                     }
-                    lost.end(None);
+                    lost.end(None, &mut self.outcome);
                     let again = first && self.repeats_failure(&failure, target, ends);
                     if again {
                         self.pause(&mut race, target);
@@ -119,7 +119,7 @@ impl Exchange<'_> {
                     }
                 }
                 Event::Interrupted(failure) => {
-                    race.cancel();
+                    race.cancel(&mut self.outcome);
                     return self.give_up(failure, &target.cluster, ends).await;
                 }
             }
@@ -313,20 +313,25 @@ impl Race {
         !self.tries.is_empty() || self.pause.is_some()
     }
 
-    fn cancel(&mut self) {
+    fn cancel(&mut self, outcome: &mut Outcome) {
         self.pause = None;
         for each in self.tries.drain(..) {
-            if let Stage::Waiting(waiting) = each.stage {
-                waiting.0.give_up();
-            }
+            each.stage.give_up(outcome);
         }
     }
 }
 
 impl Try {
-    fn end(self, status: Option<u16>) {
+    fn end(self, status: Option<u16>, outcome: &mut Outcome) {
         self.endpoint.counters.request_ended(status);
-        if let Stage::Waiting(waiting) = self.stage {
+        self.stage.give_up(outcome);
+    }
+}
+
+impl Stage {
+    fn give_up(self, outcome: &mut Outcome) {
+        if let Self::Waiting(waiting) = self {
+            outcome.upstream_wire += waiting.0.wire();
             waiting.0.give_up();
         }
     }

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use ferromesh_http::Version;
+use ferromesh_http::{Version, WireBytes};
 
 use super::exchange::Exchange;
 use super::filter;
@@ -12,8 +12,8 @@ use crate::access_log::{LogRecord, log_all};
 use crate::compiled::HttpFilter;
 
 impl Exchange<'_> {
-    /// Writes the log lines and counts the answer; says when all was over.
-    pub(super) fn record(&self, body: &RequestBody) -> Instant {
+    /// Writes the log lines and counts the answer; says when all was over. `wire`: the client's.
+    pub(super) fn record(&self, body: &RequestBody, wire: impl FnOnce() -> WireBytes) -> Instant {
         let ended = self.outcome.ended.unwrap_or_else(Instant::now);
         let took = ended.saturating_duration_since(self.started);
         let stats = &self.manager.stats;
@@ -49,6 +49,7 @@ impl Exchange<'_> {
         record.trailers = trailers.as_ref().map(|fields| fields as _);
         record.status = response.map_or(0, |head| head.status);
         record.bytes_received = body.received;
+        record.downstream_wire = wire();
         if counts_messages {
             let status = record.grpc_status();
             for filter in &self.manager.filters {
@@ -75,6 +76,7 @@ impl Exchange<'_> {
             upstream_failure: &outcome.failure,
             bytes_sent: outcome.bytes_sent,
             attempts: outcome.attempts,
+            upstream_wire: outcome.upstream_wire,
             upstream_protocol: outcome.upstream_version.map_or("", Version::as_str),
             upstream_host: endpoint.map(|endpoint| &endpoint.address),
             upstream_name: endpoint.map_or("", |endpoint| &endpoint.hostname),

@@ -95,7 +95,7 @@ pub(crate) async fn run(
     }
     Served {
         gone: end == End::Gone,
-        ended: exchange.record(&body),
+        ended: exchange.record(&body, || downstream.wire()),
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::Instant;
 use bytes::Bytes;
 use ferromesh_http::http1::ConnectionError;
 use ferromesh_http::http2::Http2Error;
-use ferromesh_http::{Frame, Framing, Headers, Method, ResponseHead};
+use ferromesh_http::{Frame, Framing, Headers, Method, ResponseHead, WireBytes};
 
 use crate::upstream::{Http1Upstream, Http2Upstream, ResetReason};
 
@@ -51,6 +51,14 @@ impl Upstream {
                 lent.reused && !answered && !lent.connection.has_unread()
             }
             Self::Http2(upstream) => upstream.reused && !upstream.answered,
+        }
+    }
+
+    /// Bytes of the exchange so far.
+    pub(crate) fn wire(&self) -> WireBytes {
+        match self {
+            Self::Http1 { lent, .. } => lent.connection.wire(),
+            Self::Http2(upstream) => upstream.stream.wire(),
         }
     }
 

@@ -11,7 +11,7 @@ use ferromesh_http::{Framing, Method, Version};
 use tokio::time::Sleep;
 
 use super::patience::{Over, Patience};
-use super::refuse::{Refusal, refusal};
+use super::refuse;
 use crate::compiled::HttpManager;
 use crate::http::{Http1Side, LocalReply, refuse_head};
 use crate::listener::Connection;
@@ -173,11 +173,14 @@ async fn refuse(
     reply: LocalReply,
 ) {
     manager.stats.downstream_cx_protocol_error().inc();
-    let Refusal { head, body } = refusal(connection, manager, worker, reply, Version::Http11);
-    let framing = Framing::Length(body.len() as u64);
-    side.connection.send_response(&head, framing, true);
-    side.connection.send_data(body);
-    side.connection.send_end(None);
+    let reply = (reply, Version::Http11);
+    refuse::refuse(connection, manager, worker, reply, |head, body| {
+        let framing = Framing::Length(body.len() as u64);
+        side.connection.send_response(head, framing, true);
+        side.connection.send_data(body);
+        side.connection.send_end(None);
+        side.connection.wire()
+    });
     // A client that does not read the refusal is its own concern.
     let _ = poll_fn(|cx| side.connection.poll_flush(cx)).await;
 }

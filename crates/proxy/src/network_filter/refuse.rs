@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
-use ferromesh_http::{ResponseHead, Version};
+use ferromesh_http::{ResponseHead, Version, WireBytes};
 
 use crate::access_log::{LogRecord, log_all};
 use crate::compiled::{HttpManager, ServerHeader};
@@ -11,20 +11,15 @@ use crate::http::{Audience, LocalReply};
 use crate::listener::Connection;
 use crate::worker::Worker;
 
-/// What to answer.
-pub(super) struct Refusal {
-    pub(super) head: ResponseHead,
-    pub(super) body: Bytes,
-}
-
-/// The answer to a request that was not understood; counts and logs it.
-pub(super) fn refusal(
+/// Answers a request that was not understood; counts and logs it. `send` queues the answer and says
+/// what the exchange takes on the wire.
+pub(super) fn refuse(
     connection: &Connection,
     manager: &HttpManager,
     worker: &Worker,
-    reply: LocalReply,
-    version: Version,
-) -> Refusal {
+    (reply, version): (LocalReply, Version),
+    send: impl FnOnce(&ResponseHead, Bytes) -> WireBytes,
+) {
     let stats = &manager.stats;
     stats.downstream_rq_total().inc();
     let details = reply.details.clone();
@@ -48,7 +43,7 @@ pub(super) fn refusal(
     }
     record.status = head.status;
     record.bytes_sent = body.len() as u64;
+    record.downstream_wire = send(&head, body);
     stats.completed(head.status);
     log_all(&manager.access_logs, &record);
-    Refusal { head, body }
 }

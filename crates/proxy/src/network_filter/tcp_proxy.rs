@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use bytes::{Bytes, BytesMut};
+use ferromesh_http::WireBytes;
 use ferromesh_net::{RelayCounters, RelayEnd, Side, relay};
 use ferromesh_route::EndpointMatch;
 use ferromesh_tls::Session;
@@ -369,6 +370,11 @@ fn log(
         upstream_failure: &outcome.failure,
         bytes_received: received,
         bytes_sent: sent,
+        downstream_wire: WireBytes::raw(received, sent),
+        upstream_wire: match &outcome.joined {
+            Some(Joined::Tunnel(tunnel)) => tunnel.wire(),
+            _ => WireBytes::raw(sent, received),
+        },
         attempts: outcome.attempts,
         upstream_tls: outcome.joined.as_ref().and_then(Joined::tls),
         upstream_name: outcome.endpoint.as_ref().map_or("", |up| &up.hostname),

@@ -14,7 +14,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Instant;
 
 use bytes::{Buf, Bytes};
-use ferromesh_http::{Frame, Framing, Method, RequestHead, ResponseHead};
+use ferromesh_http::{Frame, Framing, Method, RequestHead, ResponseHead, WireBytes};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::tcp_proxy::NotJoined;
@@ -132,6 +132,14 @@ fn head(connection: &Connection, settings: &Tunneling) -> RequestHead {
 }
 
 impl Tunnel {
+    /// Bytes so far, those that opened it included.
+    pub(super) fn wire(&self) -> WireBytes {
+        self.upstream
+            .as_ref()
+            .map(Upstream::wire)
+            .unwrap_or_default()
+    }
+
     fn upstream(&mut self) -> &mut Upstream {
         self.upstream
             .as_mut()

@@ -11,7 +11,8 @@ use thiserror::Error;
 
 pub use operator::{
     AddressOf, AddressPart, CertificateField, CertificateOf, DurationUnit, GrpcStatusForm,
-    HeadPart, HostForm, NameSource, Operator, PathSource, TimePoint, TlsField, TlsSide,
+    HeadPart, HostForm, NameSource, Operator, PathSource, TimePoint, TlsField, TlsSide, WireBytes,
+    WireDirection, WirePart, WireSide,
 };
 
 /// A template that cannot be used.
@@ -183,6 +184,46 @@ mod tests {
             ]
         );
         assert_eq!(Template::parse("v1").expect("valid").literal(), Some("v1"));
+    }
+
+    #[test]
+    fn bytes_on_the_wire_are_known_by_side_direction_and_part() {
+        for (name, with, direction, part) in [
+            (
+                "DOWNSTREAM_WIRE_BYTES_RECEIVED",
+                WireSide::Downstream,
+                WireDirection::Received,
+                WirePart::All,
+            ),
+            (
+                "UPSTREAM_HEADER_BYTES_SENT",
+                WireSide::Upstream,
+                WireDirection::Sent,
+                WirePart::Fields,
+            ),
+            (
+                "UPSTREAM_DECOMPRESSED_HEADER_BYTES_RECEIVED",
+                WireSide::Upstream,
+                WireDirection::Received,
+                WirePart::PlainFields,
+            ),
+        ] {
+            let template = Template::parse(&format!("%{name}%")).expect("valid");
+            let operator = Operator::WireBytes(WireBytes {
+                with,
+                direction,
+                part,
+            });
+            let limit = None;
+            assert_eq!(template.segments(), [Segment::Operator { operator, limit }]);
+        }
+        for wrong in [
+            "%WIRE_BYTES_SENT%",
+            "%UPSTREAM_BODY_BYTES_SENT%",
+            "%UPSTREAM_WIRE_BYTES_SENT(1)%",
+        ] {
+            assert!(Template::parse(wrong).is_err(), "{wrong}");
+        }
     }
 
     #[test]

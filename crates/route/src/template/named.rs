@@ -4,7 +4,8 @@ use ferromesh_types::Str;
 
 use super::operator::{
     AddressOf, AddressPart, CertificateField, CertificateOf, DurationUnit, GrpcStatusForm,
-    HeadPart, HostForm, NameSource, Operator, PathSource, TimePoint, TlsField, TlsSide,
+    HeadPart, HostForm, NameSource, Operator, PathSource, TimePoint, TlsField, TlsSide, WireBytes,
+    WireDirection, WirePart, WireSide,
 };
 
 /// What is wrong with an argument.
@@ -16,7 +17,9 @@ pub(super) fn operator(name: &str, argument: Option<&str>) -> Option<Result<Oper
         .or_else(|| certificate_operator(name, argument).map(Ok))
         .or_else(|| address_operator(name, argument))
         .or_else(|| {
-            let plain = plain_operator(name).or_else(|| tls_operator(name))?;
+            let plain = plain_operator(name)
+                .or_else(|| tls_operator(name))
+                .or_else(|| wire_operator(name))?;
             Some(match argument {
                 None | Some("") => Ok(plain),
                 Some(_) => Err("it takes no argument"),
@@ -226,6 +229,28 @@ fn tls_operator(name: &str) -> Option<Operator> {
         _ => return None,
     };
     Some(Operator::Tls(side, field))
+}
+
+fn wire_operator(name: &str) -> Option<Operator> {
+    let (with, rest) = match name.strip_prefix("DOWNSTREAM_") {
+        Some(rest) => (WireSide::Downstream, rest),
+        None => (WireSide::Upstream, name.strip_prefix("UPSTREAM_")?),
+    };
+    let (direction, part) = match rest.strip_suffix("_BYTES_RECEIVED") {
+        Some(part) => (WireDirection::Received, part),
+        None => (WireDirection::Sent, rest.strip_suffix("_BYTES_SENT")?),
+    };
+    let part = match part {
+        "WIRE" => WirePart::All,
+        "HEADER" => WirePart::Fields,
+        "DECOMPRESSED_HEADER" => WirePart::PlainFields,
+        _ => return None,
+    };
+    Some(Operator::WireBytes(WireBytes {
+        with,
+        direction,
+        part,
+    }))
 }
 
 /// Operators on certificates. Envoy has not all of them for each certificate.

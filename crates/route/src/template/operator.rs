@@ -146,6 +146,46 @@ pub enum TlsField {
     ServerName,
 }
 
+/// A count of bytes as they are on the wire.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WireBytes {
+    /// With whom.
+    pub with: WireSide,
+    /// Which way.
+    pub direction: WireDirection,
+    /// Which of them.
+    pub part: WirePart,
+}
+
+/// With whom bytes are exchanged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WireSide {
+    /// With the client.
+    Downstream,
+    /// With the endpoints, over all tries.
+    Upstream,
+}
+
+/// Which way bytes go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WireDirection {
+    /// To us.
+    Received,
+    /// From us.
+    Sent,
+}
+
+/// Which bytes are counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WirePart {
+    /// All.
+    All,
+    /// Header fields and trailers.
+    Fields,
+    /// The same without compression.
+    PlainFields,
+}
+
 /// Where a request's path or host is taken from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PathSource {
@@ -240,6 +280,8 @@ pub enum Operator {
     },
     /// Bytes of names and values.
     HeadBytes(HeadPart),
+    /// Bytes on the wire.
+    WireBytes(WireBytes),
     /// `HTTP/1.1` and the like.
     Protocol,
     /// The same, with the endpoint.

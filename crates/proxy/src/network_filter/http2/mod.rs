@@ -20,7 +20,7 @@ use tokio::io::AsyncReadExt;
 use self::lifetime::{Due, Lifetime};
 use self::resets::{Resets, SHORT_LIFE};
 use super::hang_up::hang_up;
-use super::refuse::refusal;
+use super::refuse::refuse;
 use crate::compiled::{HttpManager, OverloadAction};
 use crate::http::refuse_head;
 use crate::http::{Downstream, Keepalive, run};
@@ -67,7 +67,7 @@ pub(super) async fn serve(
             manager: Arc::clone(manager),
             resets: Rc::clone(&state.resets),
             head,
-            ends: stream,
+            ends: Box::new(stream),
         };
         let owner = Rc::clone(worker);
         worker
@@ -83,7 +83,8 @@ pub(crate) struct Stream {
     manager: Arc<HttpManager>,
     resets: Rc<Resets>,
     head: RequestHead,
-    ends: ServerStream,
+    /// Boxed here already: the task's future need not have room for it.
+    ends: Box<ServerStream>,
 }
 
 /// The task of [`StreamTasks`] that serves streams.
@@ -249,20 +250,28 @@ async fn serve_stream(
     connection: &Connection,
     manager: &HttpManager,
     head: RequestHead,
-    mut stream: ServerStream,
+    mut stream: Box<ServerStream>,
 ) -> bool {
     if head.headers.len() > manager.max_header_count {
         let mut reply = refuse_head(HeadError::TooManyFields);
         reply.details = "http2.too_many_headers".into();
-        let answer = refusal(connection, manager, worker, reply, head.version);
-        // A client that is gone needs no refusal.
-        let told = stream.send_response(&answer.head, answer.body.is_empty());
-        if told.is_ok()
-            && !answer.body.is_empty()
-            && let Some(sending) = stream.sending()
-        {
-            let _ = sending.send_data(answer.body, true);
-        }
+        refuse(
+            connection,
+            manager,
+            worker,
+            (reply, head.version),
+            |head, body| {
+                // A client that is gone needs no refusal.
+                let told = stream.send_response(head, body.is_empty());
+                if told.is_ok()
+                    && !body.is_empty()
+                    && let Some(sending) = stream.sending()
+                {
+                    let _ = sending.send_data(body, true);
+                }
+                stream.wire()
+            },
+        );
         return false;
     }
     let framing = if stream.receiving.is_done() {
