@@ -4,13 +4,14 @@
 mod http;
 mod tcp;
 mod tls;
+mod wire;
 
 use serde_json::{Value, json};
 
 use super::beside::Row;
 
 pub fn rows() -> Vec<Row> {
-    [http::rows(), tls::rows(), tcp::rows()]
+    [http::rows(), tls::rows(), tcp::rows(), wire::rows()]
         .into_iter()
         .flatten()
         .collect()

@@ -1,5 +1,7 @@
 //! One row: config, endpoint, client, what must show on both, and where ours knowingly differs.
 
+use std::ops::RangeInclusive;
+
 use serde_json::Value;
 
 use super::client::Step;
@@ -34,6 +36,8 @@ pub struct Row {
     pub client: Vec<Step>,
     /// Places and their values that both must show (ours alone where a note is).
     pub shows: Vec<(&'static str, &'static str)>,
+    /// Places whose values are numbers that need not be the same, where both must be, and why.
+    pub within: Vec<(&'static str, RangeInclusive<u64>, &'static str)>,
     /// Places where ours differs, and why.
     pub notes: Vec<(&'static str, &'static str)>,
     /// Lines that the access log will have.
@@ -56,6 +60,7 @@ pub fn row(name: &'static str) -> Row {
         endpoint: Endpoint::default(),
         client: Vec::new(),
         shows: Vec::new(),
+        within: Vec::new(),
         notes: Vec::new(),
         lines: 1,
     }
@@ -204,6 +209,17 @@ impl Row {
     /// Names a place and the value that it must show on both.
     pub fn shows(mut self, place: &'static str, value: &'static str) -> Self {
         self.shows.push((place, value));
+        self
+    }
+
+    /// Says why the numbers at a place need not be the same, and between which bounds both must be.
+    pub fn within(
+        mut self,
+        place: &'static str,
+        bounds: RangeInclusive<u64>,
+        why: &'static str,
+    ) -> Self {
+        self.within.push((place, bounds, why));
         self
     }
 
