@@ -10,7 +10,7 @@ use std::fmt;
 
 use bytes::Bytes;
 
-use crate::http1::WrittenNames;
+use crate::http1::Written;
 use crate::name_filter::NameFilter;
 use crate::spare_fields;
 
@@ -85,8 +85,8 @@ pub struct Headers {
     entries: Vec<Entry>,
     /// Which names there may be: most questions are about fields that a message does not have.
     names: NameFilter,
-    /// The names as they came, where they are to be written so.
-    pub(crate) written: Option<Box<WrittenNames>>,
+    /// What is to be written as it came.
+    pub(crate) written: Option<Box<Written>>,
 }
 
 impl Clone for Headers {

@@ -79,7 +79,7 @@ pub(crate) fn encode_response_as(
     out: &mut BytesMut,
 ) -> usize {
     out.reserve(256 + head.headers.lines_bound());
-    put_status_line(head.status, form.http10, out);
+    put_status_line(head, form.http10, out);
     let start = out.len();
     match framing {
         // RFC 9110 section 8.6: no length in interim answers and 204.
@@ -107,14 +107,21 @@ pub(crate) fn encode_response_as(
     fields
 }
 
-fn put_status_line(status: u16, http10: bool, out: &mut BytesMut) {
-    if status == 200 && !http10 {
+fn put_status_line(head: &ResponseHead, http10: bool, out: &mut BytesMut) {
+    let status = head.status;
+    let written = head.headers.written.as_ref();
+    let kept = written.map_or(&[][..], |written| &*written.reason);
+    if status == 200 && !http10 && kept.is_empty() {
         return out.put_slice(b"HTTP/1.1 200 OK\r\n");
     }
     out.put_slice(if http10 { b"HTTP/1.0 " } else { b"HTTP/1.1 " });
     out.put_slice(itoa::Buffer::new().format(status).as_bytes());
     out.put_u8(b' ');
-    out.put_slice(reason_phrase(status).as_bytes());
+    if kept.is_empty() {
+        out.put_slice(reason_phrase(status).as_bytes());
+    } else {
+        out.put_slice(kept);
+    }
     out.put_slice(b"\r\n");
 }
 

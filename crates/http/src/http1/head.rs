@@ -11,7 +11,7 @@ use bytes::BytesMut;
 use http::Method;
 
 use super::error::HeadError;
-use super::names::{NameCase, WrittenNames};
+use super::names::{NameCase, Written};
 use super::{fields, target};
 use crate::body::Framing;
 use crate::headers::{Entry, Headers, Span};
@@ -243,7 +243,11 @@ pub(crate) fn parse_response_as(
         return Err(HeadError::Malformed("the status"));
     }
     let field_bytes = field_bytes(&spare.0);
-    let headers = take_block(buffer, length, spare, names);
+    let reason = kept_reason(parsed.reason, names);
+    let mut headers = take_block(buffer, length, spare, names);
+    if let (Some(written), Some(reason)) = (&mut headers.written, reason) {
+        written.reason = reason;
+    }
     let mut head = ResponseHead {
         status,
         version: version(minor),
@@ -278,6 +282,14 @@ pub(crate) fn parse_response_as(
         framing,
         field_bytes,
     }))
+}
+
+/// The words behind a status, where they are kept.
+fn kept_reason(reason: Option<&str>, names: NameCase) -> Option<Box<[u8]>> {
+    let keeps = names.keeping().is_some_and(|keeping| keeping.reason);
+    reason
+        .filter(|_| keeps)
+        .map(|reason| reason.as_bytes().into())
 }
 
 /// RFC 9112 section 6.3.
@@ -412,9 +424,9 @@ fn take_block(
     names: NameCase,
 ) -> Headers {
     let mut block = buffer.split_to(length);
-    let written = (names == NameCase::Kept).then(|| {
+    let written = names.keeping().map(|keeping| {
         let names = entries.iter().map(|entry| entry.name.of(&block));
-        Box::new(WrittenNames::of(names))
+        Box::new(Written::of(names, keeping))
     });
     for entry in &entries {
         entry.name.lower_case(&mut block);

@@ -19,8 +19,8 @@ pub use decode::BodyDecoder;
 pub use encode::{encode_request, encode_response};
 pub use error::{BodyError, ConnectionError, HeadError};
 pub use head::{IncomingRequest, IncomingResponse, Limits, parse_request, parse_response};
-pub use names::NameCase;
-pub(crate) use names::WrittenNames;
+pub(crate) use names::Written;
+pub use names::{Keeping, NameCase};
 
 /// What an HTTP/2 client with prior knowledge sends first (RFC 9113 section 3.4).
 pub const HTTP2_PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";

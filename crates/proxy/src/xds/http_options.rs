@@ -2,11 +2,12 @@
 
 use std::mem::take;
 
-use ferromesh_http::http1::NameCase;
+use ferromesh_http::http1::{Keeping, NameCase};
 use ferromesh_http::http2::FloodLimits;
 use ferromesh_proto::envoy::config::core::v3 as core;
 use ferromesh_proto::envoy::config::core::v3::http1_protocol_options::header_key_format::HeaderFormat;
-use ferromesh_proto::type_url;
+use ferromesh_proto::envoy::extensions::http::header_formatters::preserve_case::v3 as preserve_case;
+use ferromesh_proto::{any, type_url};
 
 use super::fields::{limit, number};
 use super::refusal::{At, Refusal, nothing_left};
@@ -96,14 +97,24 @@ fn names(
     };
     let config = formatter.typed_config.unwrap_or_default();
     let name = type_url::message_name(&config.type_url);
-    let reason = if name != KEEPING {
-        format!("{name} is not supported")
-    } else if !config.value.is_empty() {
-        "its settings are not supported".to_owned()
-    } else {
-        return Ok(NameCase::Kept);
-    };
-    Err(Refusal::field("stateful_formatter", reason))
+    if name != KEEPING {
+        let reason = format!("{name} is not supported");
+        return Err(Refusal::field("stateful_formatter", reason));
+    }
+    keeping(any::unpack(&config)?)
+        .map(NameCase::Kept)
+        .at("stateful_formatter.typed_config")
+}
+
+fn keeping(value: preserve_case::PreserveCaseFormatterConfig) -> Result<Keeping, Refusal> {
+    use preserve_case::preserve_case_formatter_config::FormatterTypeOnEnvoyHeaders as Own;
+    let own = Own::try_from(value.formatter_type_on_envoy_headers);
+    let own = own.map_err(|_| Refusal::field("formatter_type_on_envoy_headers", "is not known"))?;
+    Ok(Keeping {
+        capitals: own == Own::ProperCase,
+        // Requests have no words that it could be about; as in Envoy it does nothing there.
+        reason: value.forward_reason_phrase,
+    })
 }
 
 /// Compiles HTTP/1 options of a connection manager.
@@ -134,4 +145,31 @@ pub(super) fn http1_upstream(
     value.default_host_for_http_10 = String::new();
     nothing_left(&value)?;
     Ok(compiled)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use preserve_case::PreserveCaseFormatterConfig;
+
+    fn kept(
+        formatter_type_on_envoy_headers: i32,
+        forward_reason_phrase: bool,
+    ) -> Result<Keeping, Refusal> {
+        keeping(PreserveCaseFormatterConfig {
+            forward_reason_phrase,
+            formatter_type_on_envoy_headers,
+        })
+    }
+
+    #[test]
+    fn what_is_kept_of_a_head_follows_from_the_settings() {
+        assert_eq!(kept(0, false).ok(), Some(Keeping::default()));
+        let expected = Keeping {
+            capitals: true,
+            reason: true,
+        };
+        assert_eq!(kept(1, true).ok(), Some(expected));
+        assert!(kept(2, false).is_err(), "no such form of names");
+    }
 }

@@ -14,7 +14,8 @@ pub struct Message {
 impl Message {
     /// The first value of a field.
     pub fn field(&self, name: &str) -> Option<&str> {
-        let found = self.fields.iter().find(|(other, _)| other == name);
+        let mut found = self.fields.iter();
+        let found = found.find(|(other, _)| other.eq_ignore_ascii_case(name));
         found.map(|(_, value)| value.as_str())
     }
 

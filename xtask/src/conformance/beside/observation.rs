@@ -103,7 +103,7 @@ impl std::fmt::Display for Observation {
 
 /// Takes out of a field's value what is never the same twice.
 fn without_chance(name: &str, value: &str) -> String {
-    match name {
+    match name.to_ascii_lowercase().as_str() {
         "date" => "DATE".to_owned(),
         "x-envoy-upstream-service-time" => "MILLISECONDS".to_owned(),
         "x-request-id" if value.len() == 36 && value.matches('-').count() == 4 => {

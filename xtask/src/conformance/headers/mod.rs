@@ -1,6 +1,7 @@
 //! `cargo xtask conformance headers`: a request goes in; what the endpoint sees and what the client
 //! gets must be what a stock Envoy makes of it.
 
+mod case;
 mod certificates;
 mod forwarded;
 mod http2;
@@ -13,6 +14,7 @@ use super::beside::Row;
 
 pub fn rows() -> Vec<Row> {
     [
+        case::rows(),
         certificates::rows(),
         forwarded::rows(),
         http2::rows(),

@@ -1,6 +1,7 @@
 //! Heads that are read, and heads that are refused.
 
 use super::*;
+use crate::http1::Keeping;
 
 fn request(text: &str) -> Result<Option<IncomingRequest>, HeadError> {
     parse_request(&mut BytesMut::from(text), &Limits::default())
@@ -263,10 +264,26 @@ fn what_is_not_served_is_told_from_what_is_malformed() {
 fn names_are_kept_as_they_came_if_asked() {
     let mut buffer = BytesMut::from("GET / HTTP/1.1\r\nHOST: a\r\nx-Y: 1\r\n\r\n");
     let limits = Limits::default();
-    let read = parse_request_as(&mut buffer, &limits, NameCase::Kept).expect("good");
+    let read =
+        parse_request_as(&mut buffer, &limits, NameCase::Kept(Keeping::default())).expect("good");
     let headers = read.expect("complete").head.headers;
     assert_eq!(headers.text("x-y"), Some("1"));
     let names = [&b"HOST"[..], b"x-Y"];
-    let expected = WrittenNames::of(names.into_iter());
+    let expected = Written::of(names.into_iter(), Keeping::default());
     assert_eq!(headers.written.as_deref(), Some(&expected));
+}
+
+#[test]
+fn words_behind_a_status_are_kept_if_asked() {
+    for (reason, expected) in [(true, &b"Quite Fine"[..]), (false, b"")] {
+        let mut buffer = BytesMut::from("HTTP/1.1 200 Quite Fine\r\ncontent-length: 0\r\n\r\n");
+        let names = NameCase::Kept(Keeping {
+            reason,
+            ..Keeping::default()
+        });
+        let read = parse_response_as(&mut buffer, &Method::GET, &Limits::default(), names);
+        let headers = read.expect("good").expect("complete").head.headers;
+        let written = headers.written.as_deref().expect("kept");
+        assert_eq!(&*written.reason, expected);
+    }
 }
