@@ -6,7 +6,7 @@
 use std::net::SocketAddr;
 
 use clap::{Parser, Subcommand};
-use ferromesh_bench::traffic::{bulk, connect, hold, rate, relay, upstream};
+use ferromesh_bench::traffic::{bulk, connect, crowd, hold, rate, relay, spin, upstream};
 
 /// Pieces of the proxy benchmark.
 #[derive(Parser)]
@@ -39,8 +39,12 @@ enum Command {
     Connect(connect::Settings),
     /// Receive 1 MiB after the other on a few connections.
     Bulk(bulk::Settings),
+    /// Send a byte a second on each of many connections, until standard input ends.
+    Crowd(crowd::Settings),
     /// Keep idle connections, after one request each, until standard input ends.
     Hold(hold::Settings),
+    /// Keep a core from sleeping until standard input ends.
+    Spin,
 }
 
 fn main() -> anyhow::Result<()> {
@@ -54,7 +58,9 @@ fn main() -> anyhow::Result<()> {
             Command::Rate(settings) => rate::run(&settings).await,
             Command::Connect(settings) => connect::run(settings).await,
             Command::Bulk(settings) => bulk::run(&settings).await,
+            Command::Crowd(settings) => crowd::run(&settings).await,
             Command::Hold(settings) => hold::run(&settings).await,
+            Command::Spin => spin::run(),
         }
     })
 }

@@ -4,6 +4,7 @@ mod bench;
 mod build;
 mod conformance;
 mod control_plane;
+mod cores;
 mod demo;
 mod dist;
 mod fuzz;
@@ -17,6 +18,7 @@ mod shell;
 mod size;
 mod slowloris;
 mod soak;
+mod spread;
 mod suite;
 mod traffic;
 

@@ -3,10 +3,12 @@
 
 pub mod bulk;
 pub mod connect;
+pub mod crowd;
 pub mod hold;
 pub mod http1;
 pub mod rate;
 pub mod relay;
+pub mod spin;
 pub mod upstream;
 
 use std::io::Write as _;

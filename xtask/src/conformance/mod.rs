@@ -28,8 +28,6 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail};
 use serde_json::Value;
 
-pub use self::endpoint::Endpoint;
-pub use self::proxy::{address as socket_address, free_port};
 use crate::shell;
 
 const EXAMPLES: &str =

@@ -1,7 +1,7 @@
 //! Sending a case's load, and reading from the drivers what they did.
 
 use std::io::{BufRead as _, BufReader};
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
@@ -12,7 +12,8 @@ use ferromesh_bench::traffic::rate::Latencies;
 
 use super::case::{Case, Load};
 use super::peer::Serving;
-use super::setup::{Bench, LOAD_CORE, address};
+use super::setup::Bench;
+use crate::cores::{address, drive, on_load_core};
 use crate::shell;
 
 /// Requests a second for latencies.
@@ -47,29 +48,24 @@ fn units(bench: &Bench, case: &Case, port: u16, seconds: f64) -> anyhow::Result<
             let address = address(port);
             let mut words = vec!["connect", &address, "--seconds", &seconds];
             words.extend(tls.iter().flat_map(|kind| ["--tls", kind]));
-            let opened: Opened = drive(bench, &words)?;
+            let opened: Opened = drive(&bench.driver, &words)?;
             Ok(opened.requests as f64)
         }
         Load::Bulk => {
             let seconds = seconds.to_string();
             let address = address(port);
-            let received: Received = drive(bench, &["bulk", &address, "--seconds", &seconds])?;
+            let received: Received =
+                drive(&bench.driver, &["bulk", &address, "--seconds", &seconds])?;
             Ok(received.bytes as f64 / f64::from(1 << 20))
         }
     }
-}
-
-fn pinned(program: &str) -> Command {
-    let mut command = Command::new("taskset");
-    command.args(["-c", LOAD_CORE, program]);
-    command
 }
 
 fn wrk(connections: u32, port: u16, path: &str, seconds: f64) -> anyhow::Result<f64> {
     let connections = format!("-c{connections}");
     let duration = format!("-d{}s", seconds.ceil());
     let url = format!("http://{}{path}", address(port));
-    let said = shell::output(pinned("wrk").args(["-t1", &connections, &duration, &url]))?;
+    let said = shell::output(on_load_core("wrk").args(["-t1", &connections, &duration, &url]))?;
     for wrong in ["Non-2xx", "Socket errors"] {
         if let Some(line) = said.lines().find(|line| line.contains(wrong)) {
             bail!("wrk: {}", line.trim());
@@ -85,7 +81,7 @@ fn h2load(
     port: u16,
     seconds: f64,
 ) -> anyhow::Result<f64> {
-    let mut command = pinned("h2load");
+    let mut command = on_load_core("h2load");
     command
         .args([
             "-t",
@@ -118,7 +114,7 @@ fn h2load(
 
 /// Makes exactly `requests` requests of an HTTP case, whatever the time that takes.
 pub fn http_requests(case: &Case, port: u16, requests: u64) -> anyhow::Result<()> {
-    let mut command = pinned("h2load");
+    let mut command = on_load_core("h2load");
     command.args(["-t", "1", "-n", &requests.to_string()]);
     let path = match case.load {
         Load::Wrk { path, .. } => {
@@ -145,24 +141,17 @@ fn number_before(said: &str, text: &str) -> Option<f64> {
     before.rsplit([' ', '\n']).next()?.trim().parse().ok()
 }
 
-/// Runs one of our drivers and reads its line.
-fn drive<T: serde::de::DeserializeOwned>(bench: &Bench, words: &[&str]) -> anyhow::Result<T> {
-    let program = bench.driver.display().to_string();
-    let said = shell::output(pinned(&program).args(words))?;
-    serde_json::from_str(said.trim()).with_context(|| format!("the driver said: {said}"))
-}
-
 /// Latencies at a fixed rate on `port`.
 pub fn latencies(bench: &Bench, port: u16, path: &str, seconds: f64) -> anyhow::Result<Latencies> {
     let (address, seconds) = (address(port), seconds.to_string());
     let rate = ["--rate", RATE, "--seconds", &seconds, "--path", path];
     let words: Vec<&str> = ["rate", &address].into_iter().chain(rate).collect();
-    drive(bench, &words)
+    drive(&bench.driver, &words)
 }
 
 /// The proxy's memory in MiB while it keeps idle connections.
 pub fn idle_mib(bench: &Bench, serving: &Serving) -> anyhow::Result<f64> {
-    let mut child = pinned(&bench.driver.display().to_string())
+    let mut child = on_load_core(&bench.driver.display().to_string())
         .args(["hold", &address(serving.port), "--connections", IDLE])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())

@@ -19,10 +19,11 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 
 use crate::build::Measured;
+use crate::spread::Spread;
 use crate::{dist, shell};
 use case::{CASES, Case, Load};
 use peer::{Peer, Serving};
-use report::{Figures, Latency, Report, Row, Spread};
+use report::{Figures, Latency, Report, Row};
 use setup::Bench;
 
 /// Settings of `cargo xtask bench proxy`.

@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::case::Case;
 use super::peer::Peer;
+use crate::spread::Spread;
 
 /// What `proxy.json` holds.
 #[derive(Debug, Default, Serialize)]
@@ -39,17 +40,6 @@ pub struct Figures {
     pub p99_ms: Option<f64>,
     /// Memory after the load; in the case of 1,000 connections, while they are idle.
     pub rss_mib: f64,
-}
-
-/// Over the rounds.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
-pub struct Spread {
-    /// Smallest.
-    pub min: f64,
-    /// Middle.
-    pub median: f64,
-    /// Largest.
-    pub max: f64,
 }
 
 /// Latencies.
@@ -86,19 +76,6 @@ impl Row {
     fn memory(&self) -> Option<f64> {
         let resident = |peer: Peer| Some(self.peers.get(peer.name())?.rss_mib);
         Some(resident(Peer::Ferromesh)? / resident(Peer::Envoy)?)
-    }
-}
-
-impl Spread {
-    /// Of at least one value.
-    pub fn of(values: impl IntoIterator<Item = f64>) -> Option<Self> {
-        let mut sorted: Vec<f64> = values.into_iter().collect();
-        sorted.sort_unstable_by(f64::total_cmp);
-        Some(Self {
-            min: *sorted.first()?,
-            median: sorted[sorted.len() / 2],
-            max: *sorted.last()?,
-        })
     }
 }
 

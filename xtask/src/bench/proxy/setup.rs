@@ -1,18 +1,10 @@
 //! What all cases need: programs, certificates, an upstream, a folder.
 
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::process::Command;
 
-use anyhow::{Context, bail};
-
+use crate::cores::{LOAD_CORE, Running, address, check_cores, free_port, wait_for};
 use crate::{build, setup, shell};
-
-/// The core of the measured proxy.
-pub const PROXY_CORE: &str = "1";
-/// The core of everything else.
-pub const LOAD_CORE: &str = "0";
 
 /// Programs and files of a run.
 pub struct Bench {
@@ -59,50 +51,9 @@ pub struct Upstream {
     pub bulk: u16,
 }
 
-/// A process that ends with its owner.
-pub struct Running(Child);
-
-impl Running {
-    /// Starts `program` on `core`; what it says goes to `log`.
-    pub fn start(core: &str, program: &Path, words: &[&str], log: &Path) -> anyhow::Result<Self> {
-        let log = std::fs::File::create(log)?;
-        let child = Command::new("taskset")
-            .args(["-c", core])
-            .arg(program)
-            .args(words)
-            .stdin(Stdio::null())
-            .stdout(log.try_clone()?)
-            .stderr(log)
-            .spawn()
-            .with_context(|| format!("cannot start {}", program.display()))?;
-        Ok(Self(child))
-    }
-
-    /// Its number; taskset becomes the program, so that it is the program's.
-    pub fn id(&self) -> u32 {
-        self.0.id()
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        // It may have ended by itself. A polite signal first: nginx and HAProxy have children.
-        let _ = shell::capture(Command::new("kill").arg(self.0.id().to_string()));
-        let end = Instant::now() + Duration::from_secs(3);
-        while matches!(self.0.try_wait(), Ok(None)) && Instant::now() < end {
-            std::thread::park_timeout(Duration::from_millis(10));
-        }
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
 /// Builds and finds the programs, makes the certificates and starts the upstream.
 pub fn prepare(measured: &build::Measured) -> anyhow::Result<Bench> {
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    if cores < 2 {
-        bail!("the measured proxy needs a core of its own: this machine has only one");
-    }
+    check_cores()?;
     let (meshproxy, driver) = build::measured(measured)?;
     let folder = shell::target().join("bench").join("proxy");
     std::fs::create_dir_all(&folder)?;
@@ -131,29 +82,6 @@ pub fn prepare(measured: &build::Measured) -> anyhow::Result<Bench> {
         upstream,
         _upstream: running,
     })
-}
-
-/// A port of loopback that is free now.
-pub fn free_port() -> anyhow::Result<u16> {
-    let listener = TcpListener::bind("127.0.0.1:0").context("no free port")?;
-    Ok(listener.local_addr()?.port())
-}
-
-/// The port on loopback, as programs take it.
-pub fn address(port: u16) -> String {
-    format!("127.0.0.1:{port}")
-}
-
-/// Waits until something listens there.
-pub fn wait_for(port: u16) -> anyhow::Result<()> {
-    let end = Instant::now() + Duration::from_secs(60);
-    while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
-        if Instant::now() > end {
-            bail!("nothing listens on port {port}");
-        }
-        std::thread::park_timeout(Duration::from_millis(20));
-    }
-    Ok(())
 }
 
 /// A root and a P-256 certificate for `bench.example`, made by OpenSSL.

@@ -1,0 +1,130 @@
+//! Measurements on cores of their own: the measured process has one, load and upstream another.
+
+use std::net::TcpListener;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, bail};
+use serde::de::DeserializeOwned;
+
+use crate::shell;
+
+/// The core of the measured proxy.
+pub const PROXY_CORE: &str = "1";
+/// The core of everything else.
+pub const LOAD_CORE: &str = "0";
+
+/// Whether the machine has them.
+pub fn check_cores() -> anyhow::Result<()> {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    if cores < 2 {
+        bail!("the measured proxy needs a core of its own: this machine has only one");
+    }
+    Ok(())
+}
+
+/// A command that runs beside what is measured.
+pub fn on_load_core(program: &str) -> Command {
+    let mut command = Command::new("taskset");
+    command.args(["-c", LOAD_CORE, program]);
+    command
+}
+
+/// Keeps both cores from sleeping while it lives; see `ferromesh-bench`'s `spin`.
+pub struct Awake(Vec<Child>);
+
+impl Awake {
+    /// Whoever has work to do is preferred to this.
+    pub fn keep(driver: &Path) -> anyhow::Result<Self> {
+        let mut awake = Self(Vec::new());
+        for core in [PROXY_CORE, LOAD_CORE] {
+            let spinning = Command::new("taskset")
+                .args(["-c", core, "chrt", "--idle", "0"])
+                .arg(driver)
+                .arg("spin")
+                .stdin(Stdio::piped())
+                .spawn();
+            awake.0.push(spinning.context("cannot start `taskset`")?);
+        }
+        Ok(awake)
+    }
+}
+
+impl Drop for Awake {
+    fn drop(&mut self) {
+        for spinning in &mut self.0 {
+            // It may have ended by itself.
+            let _ = spinning.kill();
+            let _ = spinning.wait();
+        }
+    }
+}
+
+/// Runs one of our drivers and reads its line.
+pub fn drive<T: DeserializeOwned>(driver: &Path, words: &[&str]) -> anyhow::Result<T> {
+    let program = driver.display().to_string();
+    let said = shell::output(on_load_core(&program).args(words))?;
+    serde_json::from_str(said.trim()).with_context(|| format!("the driver said: {said}"))
+}
+
+/// A process that ends with its owner.
+pub struct Running(Child);
+
+impl Running {
+    /// Starts `program` on `core`; what it says goes to `log`.
+    pub fn start(core: &str, program: &Path, words: &[&str], log: &Path) -> anyhow::Result<Self> {
+        let log = std::fs::File::create(log)?;
+        let child = Command::new("taskset")
+            .args(["-c", core])
+            .arg(program)
+            .args(words)
+            .stdin(Stdio::null())
+            .stdout(log.try_clone()?)
+            .stderr(log)
+            .spawn()
+            .with_context(|| format!("cannot start {}", program.display()))?;
+        Ok(Self(child))
+    }
+
+    /// Its number; taskset becomes the program, so that it is the program's.
+    pub fn id(&self) -> u32 {
+        self.0.id()
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // It may have ended by itself. A polite signal first: nginx and HAProxy have children.
+        let _ = shell::capture(Command::new("kill").arg(self.0.id().to_string()));
+        let end = Instant::now() + Duration::from_secs(3);
+        while matches!(self.0.try_wait(), Ok(None)) && Instant::now() < end {
+            std::thread::park_timeout(Duration::from_millis(10));
+        }
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// A port of loopback that is free now.
+pub fn free_port() -> anyhow::Result<u16> {
+    let listener = TcpListener::bind("127.0.0.1:0").context("no free port")?;
+    Ok(listener.local_addr()?.port())
+}
+
+/// The port on loopback, as programs take it.
+pub fn address(port: u16) -> String {
+    format!("127.0.0.1:{port}")
+}
+
+/// Waits until something listens there.
+pub fn wait_for(port: u16) -> anyhow::Result<()> {
+    let end = Instant::now() + Duration::from_secs(60);
+    while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
+        if Instant::now() > end {
+            bail!("nothing listens on port {port}");
+        }
+        std::thread::park_timeout(Duration::from_millis(20));
+    }
+    Ok(())
+}
