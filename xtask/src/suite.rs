@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use anyhow::bail;
 
-use crate::{conformance, demo, fuzz, layers, property, scenarios, setup, shell, size};
+use crate::{conformance, demo, fuzz, hitless, layers, property, scenarios, setup, shell, size};
 
 /// Settings of `cargo xtask test`.
 #[derive(clap::Args)]
@@ -41,6 +41,7 @@ const STEPS: &[Step] = &[
     ("fuzz", || fuzz::run(&fuzz::Settings::check())),
     ("property", || property::run(&property::Settings::check())),
     ("sandbox tests", sandbox_tests),
+    ("hitless", || hitless::run(&hitless::Settings::check())),
     ("demo meshproxy", || {
         demo::run(&demo::Settings::check("meshproxy"))
     }),

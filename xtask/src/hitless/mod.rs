@@ -3,6 +3,7 @@
 
 mod listeners;
 mod load;
+mod mesh;
 mod process;
 
 use std::net::{SocketAddr, TcpListener};
@@ -24,15 +25,27 @@ pub struct Settings {
     /// How often something is replaced or leaves in each case.
     #[arg(long, default_value_t = 3)]
     rounds: u32,
-    /// A meshproxy that was built before, as one for release; else a debug build is made.
+    /// A folder with meshproxy and meshd; built when absent.
     #[arg(long)]
-    program: Option<PathBuf>,
+    programs: Option<PathBuf>,
+}
+
+impl Settings {
+    /// What `cargo xtask test` runs.
+    pub fn check() -> Self {
+        Self {
+            requests: 4_000,
+            rounds: 2,
+            programs: None,
+        }
+    }
 }
 
 type Run = fn(&Settings, &Path, SocketAddr) -> anyhow::Result<(u64, u64)>;
 
-const CASES: [(&str, Run); 4] = [
+const CASES: [(&str, Run); 5] = [
     ("hot upgrade", hot_upgrade),
+    ("hot upgrade of a sidecar and a gateway", mesh::upgrade),
     ("SIGTERM behind another proxy", termination),
     ("listener update", listeners::update),
     ("listener removal behind another proxy", listeners::removal),
@@ -42,7 +55,7 @@ const CASES: [(&str, Run); 4] = [
 const BETWEEN: Duration = Duration::from_millis(500);
 
 pub fn run(settings: &Settings) -> anyhow::Result<()> {
-    let binary = build::given_or(settings.program.as_deref(), build::meshproxy)?;
+    let binary = build::given_or(settings.programs.as_deref(), build::release)?.join("meshproxy");
     let endpoint = serve_hello()?;
     let (mut failed, mut total) = (0, 0);
     for (name, case) in CASES {

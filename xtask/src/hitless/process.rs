@@ -1,4 +1,4 @@
-//! A meshproxy with one listener and one cluster.
+//! Processes under test: a meshproxy with one listener and one cluster, and others.
 
 use std::io::Write as _;
 use std::net::{SocketAddr, TcpStream};
@@ -64,21 +64,26 @@ pub struct Proxy(Child);
 impl Proxy {
     /// Starts it and waits until its address answers.
     pub fn start(binary: &Path, config: &Config, arguments: &[&str]) -> anyhow::Result<Self> {
-        let child = Command::new(binary)
+        let mut command = Command::new(binary);
+        command
             .args(["--config-yaml", &config.text, "--log-level", "warning"])
             .args(["--concurrency", "2", "--drain-time-s", "6"])
-            .args(arguments)
-            .stdin(Stdio::null())
-            .spawn()
-            .with_context(|| format!("starting {}", binary.display()))?;
-        let mut proxy = Self(child);
+            .args(arguments);
+        Self::spawn(&mut command, config.address)
+    }
+
+    /// Starts the command of a program that will listen on `address`, and waits until it does.
+    pub fn spawn(command: &mut Command, address: SocketAddr) -> anyhow::Result<Self> {
+        let name = command.get_program().to_string_lossy().into_owned();
+        let child = command.stdin(Stdio::null()).spawn();
+        let mut proxy = Self(child.with_context(|| format!("starting {name}"))?);
         let began = Instant::now();
-        while TcpStream::connect(config.address).is_err() {
+        while TcpStream::connect(address).is_err() {
             if let Some(status) = proxy.0.try_wait()? {
-                bail!("meshproxy ended with {status}");
+                bail!("{name} ended with {status}");
             }
             if began.elapsed() > START {
-                bail!("meshproxy does not listen on {}", config.address);
+                bail!("{name} does not listen on {address}");
             }
             super::pause(LOOK);
         }
