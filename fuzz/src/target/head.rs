@@ -3,7 +3,7 @@
 use std::fmt::Debug;
 
 use bytes::BytesMut;
-use ferromesh_http::http1::HeadError;
+use ferromesh_http::http1::{HeadError, Limits};
 use ferromesh_http::{Framing, Headers};
 
 use crate::prefix::cuts;
@@ -81,6 +81,14 @@ pub(super) fn body(framing: Framing) -> Framing {
     match framing {
         Framing::Length(0) => Framing::None,
         other => other,
+    }
+}
+
+/// Limits for what is written of a head within `limits`: a host and a length may come on top.
+pub(super) fn roomier(limits: &Limits) -> Limits {
+    Limits {
+        bytes: limits.bytes + 64,
+        fields: limits.fields + 2,
     }
 }
 

@@ -4,7 +4,7 @@ use bytes::BytesMut;
 use ferromesh_http::http1::{self, IncomingRequest, Limits};
 use ferromesh_http::{Framing, Method};
 
-use super::head::{Outcome, body, check_written, fields, parse_in_pieces};
+use super::head::{Outcome, body, check_written, fields, parse_in_pieces, roomier};
 use crate::{Target, no_seeds};
 
 pub(crate) const TARGET: Target = Target {
@@ -67,17 +67,18 @@ struct Shape {
 
 fn run(bytes: &[u8]) {
     let limits = Limits::default();
-    let parse = |buffer: &mut BytesMut| {
-        let request = http1::parse_request(buffer, &limits)?;
+    let parse = |buffer: &mut BytesMut, limits| {
+        let request = http1::parse_request(buffer, limits)?;
         Ok(request.map(|request| (shape(&request), written(&request))))
     };
-    let Outcome::Head { consumed, head } = parse_in_pieces(bytes, parse) else {
+    let read = |buffer: &mut BytesMut| parse(buffer, &limits);
+    let Outcome::Head { consumed, head } = parse_in_pieces(bytes, read) else {
         return;
     };
     assert!(consumed <= limits.bytes + 16, "{consumed} bytes of a head");
     let (shape, written) = head;
     check_written(&written);
-    let again = parse(&mut BytesMut::from(written.as_slice()));
+    let again = parse(&mut BytesMut::from(written.as_slice()), &roomier(&limits));
     let again = again
         .expect("what was written is good")
         .expect("and complete");

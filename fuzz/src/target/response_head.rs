@@ -4,7 +4,7 @@ use bytes::BytesMut;
 use ferromesh_http::http1::{self, IncomingResponse, Limits};
 use ferromesh_http::{Framing, Method};
 
-use super::head::{Outcome, check_written, fields, parse_in_pieces};
+use super::head::{Outcome, check_written, fields, parse_in_pieces, roomier};
 use crate::{Target, no_seeds};
 
 pub(crate) const TARGET: Target = Target {
@@ -59,17 +59,18 @@ fn run(bytes: &[u8]) {
     let method =
         [Method::GET, Method::HEAD, Method::CONNECT, Method::POST][usize::from(method % 4)].clone();
     let limits = Limits::default();
-    let parse = |buffer: &mut BytesMut| {
-        let response = http1::parse_response(buffer, &method, &limits)?;
+    let parse = |buffer: &mut BytesMut, limits| {
+        let response = http1::parse_response(buffer, &method, limits)?;
         Ok(response.map(|response| (shape(&response), written(&response))))
     };
-    let Outcome::Head { consumed, head } = parse_in_pieces(bytes, parse) else {
+    let read = |buffer: &mut BytesMut| parse(buffer, &limits);
+    let Outcome::Head { consumed, head } = parse_in_pieces(bytes, read) else {
         return;
     };
     assert!(consumed <= limits.bytes + 16, "{consumed} bytes of a head");
     let (shape, written) = head;
     check_written(&written);
-    let again = parse(&mut BytesMut::from(written.as_slice()));
+    let again = parse(&mut BytesMut::from(written.as_slice()), &roomier(&limits));
     let again = again
         .expect("what was written is good")
         .expect("and complete");

@@ -39,6 +39,8 @@ pub struct Cluster {
     pub connect_timeout: Duration,
     /// Which HTTP it speaks.
     pub http: UpstreamHttp,
+    /// Which connections are made before a request needs them.
+    pub preconnect: Option<Preconnect>,
     /// Limits of its connections.
     pub connections: ConnectionLimits,
     /// Transports by endpoint metadata; endpoints have theirs resolved already.
@@ -359,6 +361,15 @@ pub struct Http1Upstream {
     pub names: NameCase,
     /// Whether trailers are sent.
     pub enable_trailers: bool,
+}
+
+/// How many requests places are kept ready for, per request in flight; HTTP only.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Preconnect {
+    /// At each endpoint, from 1 to 3.
+    pub per_endpoint: f64,
+    /// Over the whole cluster, in each worker, from 1 to 3.
+    pub predictive: f64,
 }
 
 /// Limits of connections to a cluster. `None` is without limit.

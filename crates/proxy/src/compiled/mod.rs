@@ -37,7 +37,7 @@ pub use access_control::{AccessRules, ConnectionRbac, RbacFilter};
 pub use by_name::{NameFilter, NameRewrite, ServerNames};
 pub use cluster::{
     AskedFor, ClientChoice, Cluster, ConnectionLimits, Discovery, DnsFamily, DnsHost, DnsSettings,
-    Http1Upstream, OriginalDestination, TcpKeepalive, UpstreamHttp,
+    Http1Upstream, OriginalDestination, Preconnect, TcpKeepalive, UpstreamHttp,
 };
 pub use connection_limit::{ConnectionLimit, ConnectionSlot};
 pub use edge::{InternalAddresses, RequestIds, StripPort, TraceSampling};

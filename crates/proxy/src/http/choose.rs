@@ -13,7 +13,7 @@ use super::retry::Retries;
 use super::view::RequestLookup;
 use crate::cluster::{Endpoint, PickContext};
 use crate::compiled::{ClientChoice, Cluster};
-use crate::upstream::{hash_address, hash_text};
+use crate::upstream::{hash_address, hash_text, predicted};
 
 impl Exchange<'_> {
     /// Whether the upgrade that the request asks for is allowed.
@@ -93,6 +93,11 @@ impl Exchange<'_> {
         let (previous, host_selection_attempts) = retries.avoid();
         let previous_priorities = retries.avoided_priorities();
         let wanted = self.wanted.as_deref();
+        if previous.is_empty()
+            && let Some(endpoint) = predicted(self.worker, cluster)
+        {
+            return Some(endpoint);
+        }
         self.worker.with_random(|random| {
             cluster.pick(&mut PickContext {
                 random,

@@ -11,6 +11,7 @@ use super::connect::{ConnectError, ConnectOptions, connect};
 use super::http1::Http1Upstream;
 use super::http2::{Http2Connection, Reservation};
 use super::pool::{Pool, PoolKey};
+use super::preconnect::{Expected, connect_ahead};
 use super::reset::ResetReason;
 use crate::cluster::{Endpoint, LimitGuard, Resource, Thresholds};
 use crate::compiled::{Cluster, Http2Settings};
@@ -128,15 +129,17 @@ pub(crate) async fn acquire(
     let pool = worker
         .pools
         .pool(key(cluster, endpoint, wanted), cluster, endpoint);
-    if matches!(wanted.speak, Speak::Http1) {
-        if let Some(idle) = pool.take_idle(wanted.doubts) {
-            return Ok(Acquired::Http1(idle));
-        }
-    } else if let Some(acquired) = take_kept(&pool, wanted).await {
+    let kept = if matches!(wanted.speak, Speak::Http1) {
+        pool.take_idle(wanted.doubts).map(Acquired::Http1)
+    } else {
+        take_kept(&pool, wanted).await
+    };
+    if let Some(acquired) = kept {
+        connect_ahead(worker, &pool, wanted, false);
         return Ok(acquired);
     }
     // Off the common path: its future is boxed to keep the request's small.
-    Box::pin(wait_or_connect(&pool, wanted)).await
+    Box::pin(wait_or_connect(worker, &pool, wanted)).await
 }
 
 async fn take_kept(pool: &Rc<Pool>, wanted: &Wanted<'_>) -> Option<Acquired> {
@@ -149,7 +152,11 @@ async fn take_kept(pool: &Rc<Pool>, wanted: &Wanted<'_>) -> Option<Acquired> {
     pool.take_idle(wanted.doubts).map(Acquired::Http1)
 }
 
-async fn wait_or_connect(pool: &Rc<Pool>, wanted: &Wanted<'_>) -> Result<Acquired, AcquireError> {
+async fn wait_or_connect(
+    worker: &Rc<Worker>,
+    pool: &Rc<Pool>,
+    wanted: &Wanted<'_>,
+) -> Result<Acquired, AcquireError> {
     let stats = &pool.cluster.stats;
     let Some(_pending) = wanted.limits.take(Resource::PendingRequests) else {
         stats.upstream_rq_pending_overflow().inc();
@@ -157,15 +164,24 @@ async fn wait_or_connect(pool: &Rc<Pool>, wanted: &Wanted<'_>) -> Result<Acquire
     };
     stats.upstream_rq_pending_total().inc();
     let _gauge = PendingGauge::new(pool);
+    let expected = Expected::new(pool);
     loop {
         let changed = pool.changed.notified();
         let failures = pool.failed.borrow().0;
-        if may_share(pool, wanted) && pool.connecting.get() {
+        let ahead = pool.ahead.get() > 0;
+        let comes = if may_share(pool, wanted) {
+            ahead || pool.connecting.get()
+        } else {
+            ahead && expected.is_some()
+        };
+        if comes {
+            connect_ahead(worker, pool, wanted, false);
             changed.await;
         } else {
             let slot = wanted.limits.take(Resource::Connections);
             // Every worker may have one connection, whatever the others hold: nobody waits forever.
             if slot.is_some() || pool.is_without_connection() {
+                connect_ahead(worker, pool, wanted, true);
                 return connect_noted(pool, wanted, slot).await;
             }
             stats.upstream_cx_overflow().inc();
@@ -212,7 +228,7 @@ async fn connect_noted(
     result
 }
 
-async fn connect_new(
+pub(super) async fn connect_new(
     pool: &Rc<Pool>,
     wanted: &Wanted<'_>,
     slot: Option<LimitGuard>,
@@ -264,6 +280,7 @@ struct PendingGauge<'a>(&'a Pool);
 impl<'a> PendingGauge<'a> {
     fn new(pool: &'a Pool) -> Self {
         pool.cluster.stats.upstream_rq_pending_active().inc();
+        pool.waiting.set(pool.waiting.get() + 1);
         Self(pool)
     }
 }
@@ -271,10 +288,15 @@ impl<'a> PendingGauge<'a> {
 impl Drop for PendingGauge<'_> {
     fn drop(&mut self) {
         self.0.cluster.stats.upstream_rq_pending_active().dec();
+        self.0.waiting.set(self.0.waiting.get() - 1);
     }
 }
 
-fn key(cluster: &Arc<Cluster>, endpoint: &Arc<Endpoint>, wanted: &Wanted<'_>) -> PoolKey {
+pub(super) fn key(
+    cluster: &Arc<Cluster>,
+    endpoint: &Arc<Endpoint>,
+    wanted: &Wanted<'_>,
+) -> PoolKey {
     PoolKey {
         cluster: Arc::as_ptr(cluster) as usize,
         endpoint: Arc::as_ptr(&endpoint.counters) as usize,

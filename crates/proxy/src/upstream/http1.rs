@@ -112,6 +112,19 @@ impl Http1Upstream {
         drop(lent);
     }
 
+    /// Puts a new connection into the pool, for a request to come. Like one that was used, it may have
+    /// died by then.
+    pub(super) fn put_by(mut self: Box<Self>) {
+        let Some(lent) = self.lent.take() else {
+            return;
+        };
+        self.since = Instant::now();
+        self.reused = true;
+        let pool = Rc::clone(&lent.pool);
+        pool.give_back(self);
+        drop(lent);
+    }
+
     /// Takes it out of the pool; `None` when it has died there.
     pub(super) fn into_use(
         mut self: Box<Self>,

@@ -110,8 +110,18 @@ impl Http2Connection {
 
     /// Whether another stream may be opened now.
     pub(super) fn has_room(&self) -> bool {
+        self.room() > 0
+    }
+
+    /// Streams that are open, or about to be.
+    pub(super) fn active(&self) -> usize {
+        self.active.get() as usize
+    }
+
+    /// How many more streams may be opened now.
+    pub(super) fn room(&self) -> usize {
         if self.closed.get() || self.is_spent() {
-            return false;
+            return 0;
         }
         // Within what we were told, and what the endpoint says in its settings.
         let server = self.sender.borrow().max_streams();
@@ -120,7 +130,7 @@ impl Http2Connection {
         }
         let server = server.or(self.learnt.get()).unwrap_or(ASSUMED_STREAMS);
         let most = (self.most_streams as usize).min(server);
-        (self.active.get() as usize) < most.max(1)
+        most.max(1).saturating_sub(self.active())
     }
 
     /// Whether it has carried as many requests, or lived as long, as it may.

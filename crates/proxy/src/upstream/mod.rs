@@ -5,6 +5,7 @@ mod connect;
 mod http1;
 mod http2;
 mod pool;
+mod preconnect;
 mod reset;
 
 use std::net::IpAddr;
@@ -16,6 +17,7 @@ pub(crate) use connect::{ConnectOptions, Connected, connect};
 pub(crate) use http1::Http1Upstream;
 pub(crate) use http2::Http2Upstream;
 pub(crate) use pool::Pools;
+pub(crate) use preconnect::predicted;
 pub(crate) use reset::ResetReason;
 
 /// The hash of an address for consistent-hash clusters; the same in every worker and run.

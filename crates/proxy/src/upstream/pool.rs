@@ -11,11 +11,13 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Instant;
 
+use ferromesh_http::http2::ASSUMED_STREAMS;
 use tokio::sync::Notify;
 
-use super::acquire::SharedFailure;
+use super::acquire::{SharedFailure, Speak};
 use super::http1::Http1Upstream;
 use super::http2::Http2Connection;
+use super::preconnect::{Load, Predictions};
 use crate::cluster::{Availability, Endpoint, EndpointSet};
 use crate::compiled::{Cluster, Config};
 
@@ -33,9 +35,11 @@ pub(super) struct PoolKey {
 /// All pools of a worker.
 #[derive(Debug, Default)]
 pub(crate) struct Pools {
-    pools: RefCell<HashMap<PoolKey, Rc<Pool>, foldhash::fast::RandomState>>,
+    by_key: RefCell<HashMap<PoolKey, Rc<Pool>, foldhash::fast::RandomState>>,
     /// The endpoint sets that the last sweep saw, by cluster.
     swept: RefCell<HashMap<usize, Arc<EndpointSet>>>,
+    /// Where requests to come will go, for clusters that prepare for them.
+    pub(super) predictions: Predictions,
 }
 
 /// Connections to one endpoint.
@@ -58,6 +62,12 @@ pub(crate) struct Pool {
     pub(super) failed: RefCell<(u64, Option<SharedFailure>)>,
     /// HTTP/1.1 connections that are lent.
     pub(super) open: Cell<u32>,
+    /// Requests that wait for a connection.
+    pub(super) waiting: Cell<u32>,
+    /// Connections that are being made before a request needs them.
+    pub(super) ahead: Cell<u32>,
+    /// Requests that wait for one of those.
+    pub(super) expected: Cell<u32>,
     closed: Cell<bool>,
     /// Something came back or was made.
     pub(super) changed: Rc<Notify>,
@@ -70,7 +80,7 @@ impl Pools {
         cluster: &Arc<Cluster>,
         endpoint: &Arc<Endpoint>,
     ) -> Rc<Pool> {
-        let mut pools = self.pools.borrow_mut();
+        let mut pools = self.by_key.borrow_mut();
         let pool = pools.entry(key).or_insert_with(|| {
             Rc::new(Pool {
                 cluster: Arc::clone(cluster),
@@ -82,6 +92,9 @@ impl Pools {
                 unshared: Cell::new(false),
                 failed: RefCell::default(),
                 open: Cell::new(0),
+                waiting: Cell::new(0),
+                ahead: Cell::new(0),
+                expected: Cell::new(0),
                 closed: Cell::new(false),
                 changed: Rc::default(),
             })
@@ -91,7 +104,7 @@ impl Pools {
 
     /// Closes the pools of clusters that are gone or were replaced.
     pub(crate) fn config_changed(&self, config: &Config) {
-        self.pools.borrow_mut().retain(|_, pool| {
+        self.by_key.borrow_mut().retain(|_, pool| {
             let current = config.cluster(&pool.cluster.name);
             let keep = current.is_some_and(|current| Arc::ptr_eq(current, &pool.cluster));
             if !keep {
@@ -100,6 +113,22 @@ impl Pools {
             keep
         });
         self.swept.borrow_mut().clear();
+        self.predictions.clear();
+    }
+
+    /// What all pools of a cluster carry.
+    pub(super) fn load(&self, cluster: &Arc<Cluster>, speak: Speak) -> Load {
+        let pools = self.by_key.borrow();
+        let of_cluster = pools
+            .values()
+            .filter(|pool| Arc::ptr_eq(&pool.cluster, cluster));
+        of_cluster.fold(Load::default(), |all, pool| {
+            let each = pool.load(speak);
+            Load {
+                requests: all.requests + each.requests,
+                spare: all.spare + each.spare,
+            }
+        })
     }
 
     /// Closes what was idle too long or was closed by the other side; forgets empty pools and
@@ -107,7 +136,7 @@ impl Pools {
     pub(crate) fn sweep(&self) {
         let removed = self.removed_endpoints();
         let now = Instant::now();
-        self.pools.borrow_mut().retain(|key, pool| {
+        self.by_key.borrow_mut().retain(|key, pool| {
             let gone = removed.contains(&(key.cluster, key.endpoint));
             if gone {
                 pool.close();
@@ -124,7 +153,7 @@ impl Pools {
         let mut swept = self.swept.borrow_mut();
         let mut removed = HashSet::new();
         let mut members: HashMap<usize, Option<HashSet<usize>>> = HashMap::new();
-        for (key, pool) in self.pools.borrow().iter() {
+        for (key, pool) in self.by_key.borrow().iter() {
             if pool.cluster.follows_clients() {
                 continue;
             }
@@ -189,6 +218,41 @@ impl Pool {
         }
     }
 
+    /// Requests that a new connection can carry at a time.
+    pub(super) fn places(&self, speak: Speak) -> usize {
+        match speak {
+            Speak::Http2(settings) | Speak::Alpn(settings) if !self.unshared.get() => {
+                let most = settings.max_concurrent_streams as usize;
+                most.min(self.learnt.get().unwrap_or(ASSUMED_STREAMS))
+                    .max(1)
+            }
+            _ => 1,
+        }
+    }
+
+    /// What it carries, and could carry.
+    pub(super) fn load(&self, speak: Speak) -> Load {
+        let http2 = self.http2.borrow();
+        let waiting = self.waiting.get() as usize;
+        let streams: usize = http2.iter().map(|each| each.active()).sum();
+        let rooms: usize = http2.iter().map(|each| each.room()).sum();
+        let places = self.places(speak);
+        let mut being_made = self.ahead.get() as usize + usize::from(self.connecting.get());
+        let taken = if places > 1 {
+            // They share what is being made; if nothing is, the first of them is about to begin.
+            being_made = being_made.max(usize::from(waiting > 0));
+            waiting
+        } else {
+            // All others make their own.
+            self.expected.get() as usize
+        };
+        let spare = self.idle.borrow().len() + rooms + being_made * places;
+        Load {
+            requests: self.open.get() as usize + streams + waiting,
+            spare: spare.saturating_sub(taken),
+        }
+    }
+
     fn sweep(&self, now: Instant) {
         let limits = &self.cluster.connections;
         let stats = &self.cluster.stats;
@@ -218,6 +282,7 @@ impl Pool {
     fn is_empty(&self) -> bool {
         self.open.get() == 0
             && !self.connecting.get()
+            && self.ahead.get() == 0
             && self.idle.borrow().is_empty()
             && self.http2.borrow().is_empty()
     }

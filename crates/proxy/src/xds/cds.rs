@@ -10,6 +10,7 @@ use ferromesh_proto::envoy::config::cluster::v3::cluster as detail;
 use ferromesh_proto::envoy::config::core::v3 as core;
 use ferromesh_proto::envoy::config::core::v3::RoutingPriority;
 use ferromesh_proto::envoy::config::endpoint::v3::ClusterLoadAssignment;
+use ferromesh_proto::google::protobuf::DoubleValue;
 use ferromesh_proto::{any, structs, type_url};
 use ferromesh_runtime::Publisher;
 use ferromesh_types::Str;
@@ -29,7 +30,7 @@ use crate::cluster::{
     RetryBudget, Thresholds,
 };
 use crate::compiled::{
-    Cluster, Discovery, OriginalDestination, TcpKeepalive, TransportMatch, Transports,
+    Cluster, Discovery, OriginalDestination, Preconnect, TcpKeepalive, TransportMatch, Transports,
 };
 use crate::stats::{ClusterStats, HealthCheckStats, OutlierStats};
 
@@ -107,6 +108,7 @@ fn cluster(mut value: pb::Cluster, context: &mut Context<'_>) -> Result<Cluster,
             .at("connect_timeout")?
             .unwrap_or(CONNECT_TIMEOUT),
         http: http.protocol,
+        preconnect: preconnect(value.preconnect_policy.take()).at("preconnect_policy")?,
         connections: http.connections,
         transports,
         circuit_breakers: circuit_breakers(value.circuit_breakers.take(), context)?,
@@ -131,7 +133,7 @@ fn cluster(mut value: pb::Cluster, context: &mut Context<'_>) -> Result<Cluster,
         name,
     };
     filters(take(&mut value.filters))?;
-    without_effect(&mut value, context);
+    without_effect(&mut value);
     nothing_left(&value)?;
     let assignment = assignment.filter(|_| matches!(cluster.discovery, Discovery::Static));
     if let Some(assignment) = assignment {
@@ -141,12 +143,33 @@ fn cluster(mut value: pb::Cluster, context: &mut Context<'_>) -> Result<Cluster,
     Ok(cluster)
 }
 
+fn preconnect(value: Option<detail::PreconnectPolicy>) -> Result<Option<Preconnect>, Refusal> {
+    let Some(value) = value else {
+        return Ok(None);
+    };
+    let ratio = |name, value: Option<DoubleValue>| {
+        let ratio = value.map_or(1.0, |value| value.value);
+        let refused = || Refusal::field(name, "must be from 1 to 3");
+        let valid = (1.0..=3.0).contains(&ratio);
+        valid.then_some(ratio).ok_or_else(refused)
+    };
+    let per_endpoint = ratio(
+        "per_upstream_preconnect_ratio",
+        value.per_upstream_preconnect_ratio,
+    )?;
+    let predictive = ratio(
+        "predictive_preconnect_ratio",
+        value.predictive_preconnect_ratio,
+    )?;
+    let ahead = per_endpoint > 1.0 || predictive > 1.0;
+    Ok(ahead.then_some(Preconnect {
+        per_endpoint,
+        predictive,
+    }))
+}
+
 /// Fields that change numbers or timing only, and what is on the way.
-fn without_effect(value: &mut pb::Cluster, context: &mut Context<'_>) {
-    if value.preconnect_policy.take().is_some() {
-        // Connections are made when they are needed, which costs the first request a moment.
-        context.without_effect("preconnect_policy");
-    }
+fn without_effect(value: &mut pb::Cluster) {
     value.cleanup_interval = None;
     value.stats_matcher = None;
     value.track_cluster_stats = None;

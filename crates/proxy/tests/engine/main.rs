@@ -19,6 +19,7 @@ mod mutual_tls;
 mod outliers;
 mod overload;
 mod peers;
+mod preconnect;
 mod resilience;
 #[path = "../running/mod.rs"]
 mod running;
