@@ -19,6 +19,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 
 use crate::build::Measured;
+use crate::cores::Awake;
 use crate::spread::Spread;
 use crate::{dist, shell};
 use case::{CASES, Case, Load};
@@ -128,6 +129,8 @@ fn measure(
             let value = load::cpu_micros(bench, case, serving, seconds);
             micros.push(value.with_context(|| serving.peer.name().to_owned())?);
         }
+        let awake = matches!(case.load, Load::Wrk { .. }).then(|| Awake::keep(&bench.driver));
+        let _awake = awake.transpose()?;
         for (serving, waits) in serving.iter().zip(&mut waits) {
             waits.extend(latency(bench, case, serving.port, seconds)?);
         }
