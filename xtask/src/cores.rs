@@ -31,33 +31,43 @@ pub fn on_load_core(program: &str) -> Command {
     command
 }
 
-/// Keeps both cores from sleeping while it lives; see `ferromesh-bench`'s `spin`.
-pub struct Awake(Vec<Child>);
+/// Keeps a core from sleeping while it lives; see `ferromesh-bench`'s `spin`.
+pub struct Awake(Child);
 
 impl Awake {
     /// Whoever has work to do is preferred to this.
-    pub fn keep(driver: &Path) -> anyhow::Result<Self> {
-        let mut awake = Self(Vec::new());
-        for core in [PROXY_CORE, LOAD_CORE] {
-            let spinning = Command::new("taskset")
-                .args(["-c", core, "chrt", "--idle", "0"])
-                .arg(driver)
-                .arg("spin")
-                .stdin(Stdio::piped())
-                .spawn();
-            awake.0.push(spinning.context("cannot start `taskset`")?);
-        }
-        Ok(awake)
+    pub fn keep(core: &str, driver: &Path) -> anyhow::Result<Self> {
+        let spinning = idly(core, driver)
+            .arg("spin")
+            .stdin(Stdio::piped())
+            .spawn()
+            .context("cannot start `taskset`")?;
+        Ok(Self(spinning))
     }
+
+    /// Both the measured core and the other.
+    pub fn keep_both(driver: &Path) -> anyhow::Result<[Self; 2]> {
+        Ok([
+            Self::keep(PROXY_CORE, driver)?,
+            Self::keep(LOAD_CORE, driver)?,
+        ])
+    }
+}
+
+/// A command that gets what others leave of a core, and yields it at once.
+pub fn idly(core: &str, program: &Path) -> Command {
+    let mut command = Command::new("taskset");
+    command
+        .args(["-c", core, "chrt", "--idle", "0"])
+        .arg(program);
+    command
 }
 
 impl Drop for Awake {
     fn drop(&mut self) {
-        for spinning in &mut self.0 {
-            // It may have ended by itself.
-            let _ = spinning.kill();
-            let _ = spinning.wait();
-        }
+        // It may have ended by itself.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
     }
 }
 

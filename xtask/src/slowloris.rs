@@ -17,10 +17,9 @@ use ferromesh_bench::traffic::rate::Latencies;
 use serde_json::{Value, json};
 
 use crate::cores::{
-    Awake, LOAD_CORE, PROXY_CORE, Running, address, check_cores, drive, free_port, on_load_core,
-    wait_for,
+    Awake, LOAD_CORE, PROXY_CORE, Running, address, check_cores, drive, free_port, idly, wait_for,
 };
-use crate::spread::Spread;
+use crate::spread::lower_quarter;
 use crate::{build, shell};
 
 /// Settings of `cargo xtask slowloris`.
@@ -96,7 +95,7 @@ pub fn run(settings: &Settings) -> anyhow::Result<()> {
     ];
     let proxy = Running::start(PROXY_CORE, &program, &words, &log("proxy.log"))?;
     wait_for(ports.proxy).with_context(|| format!("see {}", log("proxy.log").display()))?;
-    let _awake = Awake::keep(&driver)?;
+    let _awake = Awake::keep(PROXY_CORE, &driver)?;
     measure(settings, &driver, &ports, &proxy)
 }
 
@@ -175,6 +174,9 @@ fn phase(
     proxy: &Running,
     clients: usize,
 ) -> anyhow::Result<Vec<Second>> {
+    // The slow clients keep it awake themselves.
+    let awake = (clients == 0).then(|| Awake::keep(LOAD_CORE, driver));
+    let _awake = awake.transpose()?;
     let (rate, at) = (settings.rate.to_string(), address(ports.proxy));
     let words = ["rate", &at, "--rate", &rate, "--seconds", "1"];
     let mut seconds = Vec::new();
@@ -188,11 +190,11 @@ fn phase(
         });
     }
     let used = tree_cpu_time(proxy.id()).saturating_sub(before);
-    let middle = |part: fn(&Latencies) -> f64| middle(&seconds, part).unwrap_or(f64::NAN);
+    let quarter = |part: fn(&Latencies) -> f64| quarter(&seconds, part).unwrap_or(f64::NAN);
     println!(
         "{clients:>14}  {:>9.3}  {:>9.3}  {:>9}  {:>9.1}  {:>9.1}",
-        middle(|seen| seen.p50_ms),
-        middle(|seen| seen.p99_ms),
+        quarter(|seen| seen.p50_ms),
+        quarter(|seen| seen.p99_ms),
         seconds.iter().filter(|second| second.disturbed).count(),
         100.0 * used.as_secs_f64() / began.elapsed().as_secs_f64(),
         resident_bytes(proxy.id()).unwrap_or(0) as f64 / f64::from(1 << 20),
@@ -200,14 +202,14 @@ fn phase(
     Ok(seconds)
 }
 
-/// The middle of the seconds, so that what the machine does in one of them does not decide; of the
-/// undisturbed ones, if there are any.
-fn middle(seconds: &[Second], part: impl Fn(&Latencies) -> f64) -> Option<f64> {
+/// What a quarter of the seconds stay below: the machine does something else in most of them, and that
+/// must not decide. Of the undisturbed ones, if there are any.
+fn quarter(seconds: &[Second], part: impl Fn(&Latencies) -> f64) -> Option<f64> {
     let of = |disturbed: bool| {
         let seconds = seconds.iter().filter(|each| each.disturbed == disturbed);
-        Spread::of(seconds.map(|second| part(&second.latencies)))
+        lower_quarter(seconds.map(|second| part(&second.latencies)))
     };
-    Some(of(false).or_else(|| of(true))?.median)
+    of(false).or_else(|| of(true))
 }
 
 /// How long a virtual machine's host has had the cores while there was work to do, in clock ticks.
@@ -226,10 +228,8 @@ struct Crowd {
 impl Crowd {
     /// Waits until all are connected.
     fn gather(driver: &Path, ports: &Ports, clients: usize) -> anyhow::Result<Self> {
-        // Idle priority: whoever else wants the core has it at once.
-        let mut process = on_load_core("nice")
-            .args(["-n", "19"])
-            .arg(driver)
+        // Whoever else wants the core has it at once.
+        let mut process = idly(LOAD_CORE, driver)
             .args(["crowd", &address(ports.proxy), &address(ports.slow)])
             .args(["--clients", &clients.to_string()])
             .stdin(Stdio::piped())
@@ -278,7 +278,7 @@ impl Drop for Crowd {
 }
 
 fn report(settings: &Settings, seen: &Seen) -> anyhow::Result<()> {
-    let p99 = |seconds: &[Second]| middle(seconds, |seen| seen.p99_ms);
+    let p99 = |seconds: &[Second]| quarter(seconds, |seen| seen.p99_ms);
     let without = p99(&seen.calm).context("no phases")?;
     let with = p99(&seen.pressed).context("no phases with slow clients")?;
     let ratio = with / without;
@@ -296,7 +296,7 @@ fn report(settings: &Settings, seen: &Seen) -> anyhow::Result<()> {
         (
             ratio <= MOST_RATIO || !settings.strict,
             format!(
-                "p99 of the others, the middle of the seconds: {with:.3} ms with, {without:.3} ms \
+                "p99 of the others, in the quietest quarter of the seconds: {with:.3} ms with, {without:.3} ms \
                  without: {ratio:.2}"
             ),
         ),

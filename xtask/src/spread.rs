@@ -25,3 +25,10 @@ impl Spread {
         })
     }
 }
+
+/// What a quarter of the values are below: for a machine that does something else in most rounds.
+pub fn lower_quarter(values: impl IntoIterator<Item = f64>) -> Option<f64> {
+    let mut sorted: Vec<f64> = values.into_iter().collect();
+    sorted.sort_unstable_by(f64::total_cmp);
+    sorted.get(sorted.len() / 4).copied()
+}

@@ -129,7 +129,7 @@ fn measure(
             let value = load::cpu_micros(bench, case, serving, seconds);
             micros.push(value.with_context(|| serving.peer.name().to_owned())?);
         }
-        let awake = matches!(case.load, Load::Wrk { .. }).then(|| Awake::keep(&bench.driver));
+        let awake = matches!(case.load, Load::Wrk { .. }).then(|| Awake::keep_both(&bench.driver));
         let _awake = awake.transpose()?;
         for (serving, waits) in serving.iter().zip(&mut waits) {
             waits.extend(latency(bench, case, serving.port, seconds)?);
