@@ -1,7 +1,8 @@
 //! A list of header fields over one shared block of bytes.
 //!
-//! What was read stays where it was read: a field is two ranges into the block. What is added goes
-//! into a side buffer, so that editing a head costs at most the growth of that buffer. Names are
+//! What was read stays together: a field is two ranges into the block. What is added goes into a side
+//! buffer, so that editing a head costs at most the growth of that buffer; a small head is copied
+//! there as a whole, so that the memory that was read into is free for the next. Names are
 //! lower case; values are bytes without line breaks. Both hold by construction: parsers check, and
 //! `set` and `append` clean what the proxy itself writes.
 
@@ -31,7 +32,7 @@ impl Span {
         }
     }
 
-    fn of_extra(start: usize, len: usize) -> Self {
+    pub(crate) fn of_extra(start: usize, len: usize) -> Self {
         Self {
             start: start as u32 | EXTRA,
             len: len as u32,
@@ -46,20 +47,25 @@ impl Span {
         self.len as usize
     }
 
+    /// Where it begins in the block or the side buffer.
+    fn begin(self) -> usize {
+        (self.start & !EXTRA) as usize
+    }
+
     /// Its bytes in the block that it belongs to.
     pub(crate) fn of(self, block: &[u8]) -> &[u8] {
-        let start = self.start as usize;
+        let start = self.begin();
         &block[start..start + self.len as usize]
     }
 
     /// Whether it stands right after `before` in the block that it belongs to.
     pub(crate) fn follows(self, before: &[u8], block: &[u8]) -> bool {
-        block[..self.start as usize].ends_with(before)
+        block[..self.begin()].ends_with(before)
     }
 
     /// Makes its letters lower case in the block that it belongs to.
     pub(crate) fn lower_case(self, block: &mut [u8]) {
-        let start = self.start as usize;
+        let start = self.begin();
         block[start..start + self.len as usize].make_ascii_lowercase();
     }
 }
@@ -123,17 +129,19 @@ impl Headers {
     /// Over a block whose names are in lower case. Entries and side buffer come from
     /// [`spare_fields`].
     pub(crate) fn from_block(block: Bytes, entries: Vec<Entry>, extra: Vec<u8>) -> Self {
-        let mut names = NameFilter::default();
-        for entry in &entries {
-            names.add(entry.name.of(&block));
-        }
-        Self {
+        let mut headers = Self {
             block,
             extra,
             entries,
-            names,
+            names: NameFilter::default(),
             written: None,
+        };
+        let mut names = NameFilter::default();
+        for entry in &headers.entries {
+            names.add(headers.slice(entry.name));
         }
+        headers.names = names;
+        headers
     }
 
     /// Whether one of these names may be there; false is certain.
@@ -148,8 +156,7 @@ impl Headers {
     }
 
     pub(crate) fn slice(&self, span: Span) -> &[u8] {
-        let start = (span.start & !EXTRA) as usize;
-        &self.part(span)[start..start + span.len as usize]
+        span.of(self.part(span))
     }
 
     /// Block or side buffer, whichever the span is of.
@@ -343,8 +350,8 @@ impl Headers {
     fn line(&self, entry: &Entry) -> Option<Span> {
         let Entry { name, value } = *entry;
         let part = self.part(name);
-        let name_end = ((name.start & !EXTRA) + name.len) as usize;
-        let value_end = ((value.start & !EXTRA) + value.len) as usize;
+        let name_end = name.begin() + name.len();
+        let value_end = value.begin() + value.len();
         let stands = value.start == name.start + name.len + 2
             && part.get(name_end..name_end + 2) == Some(b": ")
             && part.get(value_end..value_end + 2) == Some(b"\r\n");
@@ -422,7 +429,7 @@ impl Headers {
             } else {
                 &extra
             };
-            let start = (value.start & !EXTRA) as usize;
+            let start = value.begin();
             let value = part.slice(start..start + value.len as usize);
             (self.slice(entry.name), value)
         })

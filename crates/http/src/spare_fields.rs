@@ -9,13 +9,13 @@ use crate::headers::Entry;
 
 /// First number of fields: a usual request of a browser and what a proxy adds.
 const FIRST_ENTRIES: usize = 24;
-/// First size of the side buffer: what a proxy adds to a usual head fits.
-const FIRST_EXTRA: usize = 384;
+/// First size of the side buffer: a usual head and what a proxy adds to it fit.
+const FIRST_EXTRA: usize = 1024;
 /// Larger lists are not kept.
 const MOST_ENTRIES: usize = 128;
 const MOST_EXTRA: usize = 4096;
-/// Kept at most, per thread: a few dozen kibibytes.
-const MOST: usize = 32;
+/// Kept at most, per thread: some 350 KiB. Two for each of so many exchanges that are served together.
+const MOST: usize = 256;
 
 type Fields = (Vec<Entry>, Vec<u8>);
 

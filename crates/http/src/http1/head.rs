@@ -7,7 +7,7 @@
 use std::borrow::Cow;
 use std::mem::MaybeUninit;
 
-use bytes::BytesMut;
+use bytes::{Buf as _, BytesMut};
 use http::Method;
 
 use super::error::HeadError;
@@ -70,6 +70,9 @@ pub struct IncomingResponse {
     pub field_bytes: u32,
 }
 
+/// A head up to this size is copied; a larger one keeps the memory that it was read into.
+const COPIED: usize = 2048;
+
 type Table<'a> = [MaybeUninit<httparse::Header<'a>>; Limits::MOST_FIELDS];
 
 /// Takes a request head off `buffer`; `None` when it is not complete yet.
@@ -94,7 +97,8 @@ pub(crate) fn parse_request_as(
         return Ok(None);
     };
     let base = buffer.as_ptr() as usize;
-    let spare = spans(parsed.headers, base, limits)?;
+    let place = Place::of(length);
+    let spare = spans(parsed.headers, base, limits, place)?;
     check_line_ends(&buffer[..length], &spare.0)?;
     let (Some(method), Some(path), Some(minor)) = (parsed.method, parsed.path, parsed.version)
     else {
@@ -104,7 +108,7 @@ pub(crate) fn parse_request_as(
         Method::from_bytes(method.as_bytes()).map_err(|_| HeadError::Malformed("the method"))?;
     let target = target::parse(&method, path)?;
     let start = path.as_ptr() as usize - base;
-    let span = |(at, len): (usize, usize)| Span::of_block(start + at, len);
+    let span = |(at, len): (usize, usize)| place.span(start + at, len);
     let version = version(minor);
     let field_bytes = field_bytes(&spare.0);
     let headers = take_block(buffer, length, spare, names);
@@ -234,7 +238,8 @@ pub(crate) fn parse_response_as(
     let Some(length) = complete(status, buffer, limits)? else {
         return Ok(None);
     };
-    let spare = spans(parsed.headers, buffer.as_ptr() as usize, limits)?;
+    let base = buffer.as_ptr() as usize;
+    let spare = spans(parsed.headers, base, limits, Place::of(length))?;
     check_line_ends(&buffer[..length], &spare.0)?;
     let (Some(status), Some(minor)) = (parsed.code, parsed.version) else {
         return Err(HeadError::Malformed("the status line"));
@@ -389,6 +394,7 @@ fn spans(
     headers: &[httparse::Header<'_>],
     base: usize,
     limits: &Limits,
+    place: Place,
 ) -> Result<(Vec<Entry>, Vec<u8>), HeadError> {
     if headers.len() > limits.fields {
         return Err(HeadError::TooManyFields);
@@ -400,10 +406,10 @@ fn spans(
         let value = if value.is_empty() {
             Span::default()
         } else {
-            Span::of_block(value.as_ptr() as usize - base, value.len())
+            place.span(value.as_ptr() as usize - base, value.len())
         };
         entries.push(Entry {
-            name: Span::of_block(header.name.as_ptr() as usize - base, header.name.len()),
+            name: place.span(header.name.as_ptr() as usize - base, header.name.len()),
             value,
         });
     }
@@ -416,20 +422,56 @@ fn field_bytes(entries: &[Entry]) -> u32 {
     lengths.fold(0, u32::saturating_add)
 }
 
-/// Takes the head off the buffer and makes its names lower case, in place.
+/// Where the parts of a head will be found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    /// In a copy. The buffer that the head was read into is whole again, and the next connection of
+    /// the thread reads into the same few lines of the processor's cache.
+    Copied,
+    /// In the memory that it was read into.
+    Shared,
+}
+
+impl Place {
+    fn of(length: usize) -> Self {
+        if length <= COPIED {
+            Self::Copied
+        } else {
+            Self::Shared
+        }
+    }
+
+    /// The part that begins there in the head and is so long.
+    fn span(self, start: usize, len: usize) -> Span {
+        match self {
+            Self::Copied => Span::of_extra(start, len),
+            Self::Shared => Span::of_block(start, len),
+        }
+    }
+}
+
+/// Takes the head off the buffer and makes its names lower case.
 fn take_block(
     buffer: &mut BytesMut,
     length: usize,
-    (entries, extra): (Vec<Entry>, Vec<u8>),
+    (entries, mut extra): (Vec<Entry>, Vec<u8>),
     names: NameCase,
 ) -> Headers {
-    let mut block = buffer.split_to(length);
+    let mut block = BytesMut::new();
+    let head: &mut [u8] = if Place::of(length) == Place::Copied {
+        extra.extend_from_slice(&buffer[..length]);
+        buffer.advance(length);
+        &mut extra
+    } else {
+        block = buffer.split_to(length);
+        &mut block
+    };
     let written = names.keeping().map(|keeping| {
-        let names = entries.iter().map(|entry| entry.name.of(&block));
+        let names = entries.iter().map(|entry| entry.name.of(head));
         Box::new(Written::of(names, keeping))
     });
     for entry in &entries {
-        entry.name.lower_case(&mut block);
+        entry.name.lower_case(head);
     }
     let mut headers = Headers::from_block(block.freeze(), entries, extra);
     headers.written = written;

@@ -10,9 +10,9 @@ use bytes::BytesMut;
 
 /// Size of a kept buffer: a request head of a browser fits. Larger ones are not kept.
 pub(crate) const FIRST_READ: usize = 4 * 1024;
-/// Kept at most, per thread: half a mebibyte. More connections than that are seldom served between
+/// Kept at most, per thread: a mebibyte. More connections than that are seldom served between
 /// two looks at the sockets.
-const MOST: usize = 128;
+const MOST: usize = 256;
 
 thread_local! {
     static SPARE: RefCell<Vec<BytesMut>> = const { RefCell::new(Vec::new()) };

@@ -45,9 +45,18 @@ impl Http1Client {
         Self(stream)
     }
 
-    /// One request and its answer, which ends with the last digits of the body.
+    /// One request and its answer.
     pub(super) fn exchange(&mut self) {
+        self.ask();
+        self.hear();
+    }
+
+    pub(super) fn ask(&mut self) {
         self.0.write_all(REQUEST).expect("sent");
+    }
+
+    /// The answer ends with the last digits of the body.
+    pub(super) fn hear(&mut self) {
         let mut buffer = [0; BUFFER];
         let mut length = 0;
         while !buffer[..length].ends_with(b"0123") {

@@ -23,6 +23,8 @@ static HEAP: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 
 /// Exchanges that are counted: enough that what happens once a second does not show.
 const COUNTED: usize = 2000;
+/// Requests that are under way together, of so many connections.
+const IN_FLIGHT: usize = 64;
 /// Exchanges before, which fill pools and buffers.
 const WARM_UP: usize = 200;
 /// Connections whose memory is counted.
@@ -95,6 +97,17 @@ async fn a_request_and_a_connection_stay_within_their_budgets() {
     let mut client = Http1Client::connect(http1);
     let counted = allocations(|| client.exchange());
     within("http1_allocations_per_request", counted);
+
+    // What is kept for the next request is not enough for all that are in flight.
+    let mut clients: Vec<_> = (0..IN_FLIGHT)
+        .map(|_| Http1Client::connect(http1))
+        .collect();
+    let counted = allocations(|| {
+        clients.iter_mut().for_each(Http1Client::ask);
+        clients.iter_mut().for_each(Http1Client::hear);
+    });
+    within("http1_allocations_of_64_requests_in_flight", counted);
+    drop(clients);
 
     let before = HEAP.stats();
     let mut kept = Vec::with_capacity(CONNECTIONS);
