@@ -76,7 +76,10 @@ enum Decision {
 /// Decides about a query.
 fn decide(query: &Message, names: &NameIndex) -> Decision {
     let [question] = query.queries.as_slice() else {
-        return Decision::Refuse(Box::new(empty(query, ResponseCode::FormErr)));
+        // Many questions may be longer than an answer may be, and saying them again helps nobody.
+        let mut refusal = empty(query, ResponseCode::FormErr);
+        refusal.queries.clear();
+        return Decision::Refuse(Box::new(refusal));
     };
     if query.metadata.op_code != OpCode::Query {
         return Decision::Refuse(Box::new(empty(query, ResponseCode::NotImp)));
@@ -219,5 +222,21 @@ mod tests {
             decide(&Message::query(), &names()),
             Decision::Refuse(_)
         ));
+    }
+
+    #[test]
+    fn many_questions_are_refused_in_few_bytes() {
+        let mut query = Message::query();
+        for number in 0..100 {
+            let name = Name::from_ascii(format!("host-{number}.example.")).expect("a name");
+            query.add_query(Query::query(name, RecordType::A));
+        }
+        let packet = query.to_vec().expect("encoded");
+        let Reply::Answer(refusal) = reply(&packet, &names(), false) else {
+            panic!("not answered");
+        };
+        assert!(packet.len() > DATAGRAM && refusal.len() <= DATAGRAM);
+        let refusal = Message::from_vec(&refusal).expect("decoded");
+        assert_eq!(refusal.metadata.response_code, ResponseCode::FormErr);
     }
 }
