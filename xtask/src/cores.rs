@@ -1,6 +1,6 @@
 //! Measurements on cores of their own: the measured process has one, load and upstream another.
 
-use std::net::TcpListener;
+use std::net::{IpAddr, SocketAddr, TcpListener};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -116,10 +116,20 @@ impl Drop for Running {
     }
 }
 
+/// An address of loopback that is free now.
+pub fn free_address() -> anyhow::Result<SocketAddr> {
+    free_address_on([127, 0, 0, 1])
+}
+
+/// The same on another address of the machine.
+pub fn free_address_on(ip: [u8; 4]) -> anyhow::Result<SocketAddr> {
+    let listener = TcpListener::bind((IpAddr::from(ip), 0)).context("no free port")?;
+    Ok(listener.local_addr()?)
+}
+
 /// A port of loopback that is free now.
 pub fn free_port() -> anyhow::Result<u16> {
-    let listener = TcpListener::bind("127.0.0.1:0").context("no free port")?;
-    Ok(listener.local_addr()?.port())
+    Ok(free_address()?.port())
 }
 
 /// The port on loopback, as programs take it.

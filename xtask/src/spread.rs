@@ -16,8 +16,7 @@ pub struct Spread {
 impl Spread {
     /// Of at least one value.
     pub fn of(values: impl IntoIterator<Item = f64>) -> Option<Self> {
-        let mut sorted: Vec<f64> = values.into_iter().collect();
-        sorted.sort_unstable_by(f64::total_cmp);
+        let sorted = sorted(values);
         Some(Self {
             min: *sorted.first()?,
             median: sorted[sorted.len() / 2],
@@ -28,7 +27,12 @@ impl Spread {
 
 /// What a quarter of the values are below: for a machine that does something else in most rounds.
 pub fn lower_quarter(values: impl IntoIterator<Item = f64>) -> Option<f64> {
+    let sorted = sorted(values);
+    sorted.get(sorted.len() / 4).copied()
+}
+
+fn sorted(values: impl IntoIterator<Item = f64>) -> Vec<f64> {
     let mut sorted: Vec<f64> = values.into_iter().collect();
     sorted.sort_unstable_by(f64::total_cmp);
-    sorted.get(sorted.len() / 4).copied()
+    sorted
 }

@@ -198,7 +198,8 @@ impl Headers {
         entries.map(|entry| (entry.name.len(), entry.value.len()))
     }
 
-    /// Bytes of all fields, as [`Entry::line_length`] counts them.
+    /// Bytes of all fields, as [`Entry::line_length`] counts them: as Envoy does, without the spaces
+    /// around values.
     pub(crate) fn line_lengths(&self) -> u32 {
         let lengths = self.entries.iter().map(Entry::line_length);
         lengths.fold(0, u32::saturating_add)

@@ -13,8 +13,9 @@ use std::time::{Duration, Instant};
 use anyhow::bail;
 use serde_json::{Value, json};
 
-use super::proxy::{Proxy, address, free_port};
+use super::proxy::{Proxy, address};
 use super::{Case, certificates, go};
+use crate::cores::free_address;
 
 const CLIENT: &str = "google.golang.org/grpc/interop/client@v1.82.0";
 const SERVER: &str = "google.golang.org/grpc/interop/server@v1.82.0";
@@ -49,11 +50,11 @@ pub fn run(folder: &Path) -> anyhow::Result<Vec<Case>> {
         return Ok(Vec::new());
     };
     certificates::write(folder)?;
-    let at = free_port()?;
+    let at = free_address()?;
     let _server = Server::start(&server, at, folder)?;
-    let ours = Proxy::ours(bootstrap(folder, free_port()?, at))?;
+    let ours = Proxy::ours(bootstrap(folder, free_address()?, at))?;
     let mut cases = through(&ours, &client, folder)?;
-    if let Some(envoy) = Proxy::envoy(bootstrap(folder, free_port()?, at))? {
+    if let Some(envoy) = Proxy::envoy(bootstrap(folder, free_address()?, at))? {
         cases.extend(through(&envoy, &client, folder)?);
     }
     Ok(cases)

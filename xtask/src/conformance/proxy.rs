@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, bail};
 use serde_json::{Value, json};
 
+use crate::cores::free_address;
 use crate::{setup, shell};
 
 /// How long a proxy may take until its listeners are open; Envoy needs a second or two alone, and
@@ -66,7 +67,7 @@ impl Proxy {
         mut command: Command,
         mut bootstrap: Value,
     ) -> anyhow::Result<Self> {
-        let admin = free_port()?;
+        let admin = free_address()?;
         bootstrap["admin"] = json!({"address": address(admin)});
         bootstrap["node"] = json!({"id": "conformance", "cluster": "conformance"});
         let expected = bootstrap["static_resources"]["listeners"]
@@ -129,11 +130,6 @@ fn written(name: &str, bootstrap: &Value) -> anyhow::Result<PathBuf> {
     fs::write(&file, serde_json::to_vec_pretty(bootstrap)?)
         .with_context(|| format!("cannot write {}", file.display()))?;
     Ok(file)
-}
-
-/// An address that was free a moment ago.
-pub fn free_port() -> anyhow::Result<SocketAddr> {
-    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?)
 }
 
 fn open_listeners(admin: SocketAddr) -> anyhow::Result<BTreeMap<String, SocketAddr>> {

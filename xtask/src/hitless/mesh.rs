@@ -2,7 +2,7 @@
 //! ports are theirs, the control plane is meshd, and each process is replaced by its successor.
 
 use std::fs;
-use std::net::{IpAddr, SocketAddr, TcpListener};
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -12,7 +12,8 @@ use serde_json::json;
 
 use super::load::Load;
 use super::process::Proxy;
-use super::{BETWEEN, Settings, free_address, pause};
+use super::{BETWEEN, Settings, pause};
+use crate::cores::{free_address, free_address_on};
 use crate::shell;
 
 /// The mesh: requests come to the gateway, go to the sidecar by mutual TLS, and from there to the
@@ -32,7 +33,7 @@ pub fn upgrade(
     let folder = shell::target().join("hitless");
     let _ = fs::remove_dir_all(&folder);
     let address = free_address()?;
-    let received = SocketAddr::new(SIDECAR.into(), free_port(SIDECAR)?);
+    let received = free_address_on(SIDECAR)?;
     let (_plane, discovery) = control_plane(programs, &folder, address, received, endpoint)?;
     let root = root()?;
     let member = |machine| Member::new(&folder, machine, discovery, &root);
@@ -83,8 +84,11 @@ fn control_plane(
         ("GATEWAY_PORT", address.port().to_string()),
         ("SIDECAR_ADDRESS", received.ip().to_string()),
         ("SIDECAR_PORT", received.port().to_string()),
-        ("OUTBOUND_PORT", free_port(SIDECAR)?.to_string()),
-        ("INBOUND_PORT", free_port(SIDECAR)?.to_string()),
+        (
+            "OUTBOUND_PORT",
+            free_address_on(SIDECAR)?.port().to_string(),
+        ),
+        ("INBOUND_PORT", free_address_on(SIDECAR)?.port().to_string()),
         ("APPLICATION", endpoint.to_string()),
     ] {
         text = text.replace(name, &value);
@@ -176,12 +180,6 @@ impl Member {
 fn path_text(path: &Path) -> anyhow::Result<String> {
     let path: PathBuf = path.canonicalize()?;
     Ok(path.to_str().context("a path that is text")?.to_owned())
-}
-
-/// A port that is free on that address now.
-fn free_port(ip: [u8; 4]) -> anyhow::Result<u16> {
-    let listener = TcpListener::bind((IpAddr::from(ip), 0)).context("a loopback port")?;
-    Ok(listener.local_addr()?.port())
 }
 
 type Root = CertifiedIssuer<'static, KeyPair>;

@@ -6,7 +6,7 @@ mod load;
 mod mesh;
 mod process;
 
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -15,6 +15,7 @@ use anyhow::{Context, bail, ensure};
 use self::load::{Load, serve_hello};
 use self::process::{Config, Proxy};
 use crate::build;
+use crate::cores::free_address;
 
 /// Settings of `cargo xtask hitless`.
 #[derive(clap::Args)]
@@ -137,10 +138,4 @@ fn termination(
 #[allow(clippy::disallowed_methods)]
 fn pause(time: Duration) {
     std::thread::sleep(time);
-}
-
-/// A loopback address that nobody uses now.
-fn free_address() -> anyhow::Result<SocketAddr> {
-    let listener = TcpListener::bind("127.0.0.1:0").context("a loopback port")?;
-    Ok(listener.local_addr()?)
 }

@@ -110,8 +110,8 @@ pub(crate) fn parse_request_as(
     let start = path.as_ptr() as usize - base;
     let span = |(at, len): (usize, usize)| place.span(start + at, len);
     let version = version(minor);
-    let field_bytes = field_bytes(&spare.0);
     let headers = take_block(buffer, length, spare, names);
+    let field_bytes = headers.line_lengths();
     let mut head = RequestHead {
         method,
         version,
@@ -247,9 +247,9 @@ pub(crate) fn parse_response_as(
     if !(100..1000).contains(&status) {
         return Err(HeadError::Malformed("the status"));
     }
-    let field_bytes = field_bytes(&spare.0);
     let reason = kept_reason(parsed.reason, names);
     let mut headers = take_block(buffer, length, spare, names);
+    let field_bytes = headers.line_lengths();
     if let (Some(written), Some(reason)) = (&mut headers.written, reason) {
         written.reason = reason;
     }
@@ -414,12 +414,6 @@ fn spans(
         });
     }
     Ok((entries, extra))
-}
-
-/// Bytes of fields as Envoy counts those that come: without the spaces around values.
-fn field_bytes(entries: &[Entry]) -> u32 {
-    let lengths = entries.iter().map(Entry::line_length);
-    lengths.fold(0, u32::saturating_add)
 }
 
 /// Where the parts of a head will be found.

@@ -6,8 +6,8 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use ferromesh_route::template::{
-    AddressOf, CertificateField, CertificateOf, DurationUnit, HeadPart, HostForm, Operator,
-    TimePoint, TlsField, TlsSide, WireBytes, WireDirection, WirePart, WireSide,
+    AddressOf, CertificateField, CertificateOf, DurationUnit, HeadPart, HostForm, Operator, Side,
+    TimePoint, TlsField, WireBytes, WireDirection, WirePart,
 };
 use ferromesh_route::virtual_host::without_port;
 use ferromesh_tls::PeerCertificate;
@@ -70,8 +70,8 @@ pub(super) fn number(operator: &Operator, record: &LogRecord<'_>) -> Option<u64>
 
 fn wire_bytes(which: WireBytes, record: &LogRecord<'_>) -> u64 {
     let wire = match which.with {
-        WireSide::Downstream => record.downstream_wire,
-        WireSide::Upstream => record.upstream_wire,
+        Side::Downstream => record.downstream_wire,
+        Side::Upstream => record.upstream_wire,
     };
     let count = match which.direction {
         WireDirection::Received => wire.received,
@@ -253,10 +253,10 @@ fn certificate_text<'a>(
     (!text.is_empty()).then_some(text)
 }
 
-fn tls<'a>(side: TlsSide, field: TlsField, record: &LogRecord<'a>) -> Option<&'a str> {
+fn tls<'a>(side: Side, field: TlsField, record: &LogRecord<'a>) -> Option<&'a str> {
     let session = match side {
-        TlsSide::Downstream => record.tls?,
-        TlsSide::Upstream => record.upstream_tls?,
+        Side::Downstream => record.tls?,
+        Side::Upstream => record.upstream_tls?,
     };
     Some(match field {
         TlsField::Version => session.version,

@@ -59,8 +59,7 @@ impl Exchange<'_> {
         self.outcome.response = Some(head);
         async move {
             if sent.is_err() {
-                self.outcome.upstream_wire += upstream.wire();
-                upstream.give_up();
+                self.outcome.give_up(upstream);
                 return End::Gone;
             }
             let result = self

@@ -233,8 +233,7 @@ impl Exchange<'_> {
                 {
                     *dead_connection = upstream.may_have_been_dead();
                 }
-                self.outcome.upstream_wire += upstream.wire();
-                upstream.give_up();
+                self.outcome.give_up(upstream);
                 Err(failure)
             }
         }

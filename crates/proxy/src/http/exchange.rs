@@ -11,6 +11,7 @@ use ferromesh_route::{EndpointMatch, Route, VirtualHost};
 use ferromesh_tls::Session;
 
 use super::filter::Memory;
+use super::upstream::Upstream;
 use super::view::View;
 use crate::access_log::{ResponseFlags, TriedBefore};
 use crate::cluster::Endpoint;
@@ -93,6 +94,14 @@ pub(super) enum End {
     Gone,
     /// The answer broke off.
     Broken,
+}
+
+impl Outcome {
+    /// Ends a try that did not come to its end; what it took on the wire counts.
+    pub(super) fn give_up(&mut self, upstream: Upstream) {
+        self.upstream_wire += upstream.wire();
+        upstream.give_up();
+    }
 }
 
 impl Exchange<'_> {

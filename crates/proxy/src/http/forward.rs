@@ -147,8 +147,7 @@ impl Exchange<'_> {
                         return self.pass_on(answer, &cluster, endpoint, ends).await;
                     }
                     endpoint.counters.request_ended(Some(answer.head.status));
-                    self.outcome.upstream_wire += answer.upstream.wire();
-                    answer.upstream.give_up();
+                    self.outcome.give_up(answer.upstream);
                 }
                 Err(failure) => {
                     endpoint.counters.request_ended(None);

@@ -331,8 +331,7 @@ impl Try {
 impl Stage {
     fn give_up(self, outcome: &mut Outcome) {
         if let Self::Waiting(waiting) = self {
-            outcome.upstream_wire += waiting.0.wire();
-            waiting.0.give_up();
+            outcome.give_up(waiting.0);
         }
     }
 }

@@ -11,8 +11,8 @@ use thiserror::Error;
 
 pub use operator::{
     AddressOf, AddressPart, CertificateField, CertificateOf, DurationUnit, GrpcStatusForm,
-    HeadPart, HostForm, NameSource, Operator, PathSource, TimePoint, TlsField, TlsSide, WireBytes,
-    WireDirection, WirePart, WireSide,
+    HeadPart, HostForm, NameSource, Operator, PathSource, Side, TimePoint, TlsField, WireBytes,
+    WireDirection, WirePart,
 };
 
 /// A template that cannot be used.
@@ -191,19 +191,19 @@ mod tests {
         for (name, with, direction, part) in [
             (
                 "DOWNSTREAM_WIRE_BYTES_RECEIVED",
-                WireSide::Downstream,
+                Side::Downstream,
                 WireDirection::Received,
                 WirePart::All,
             ),
             (
                 "UPSTREAM_HEADER_BYTES_SENT",
-                WireSide::Upstream,
+                Side::Upstream,
                 WireDirection::Sent,
                 WirePart::Fields,
             ),
             (
                 "UPSTREAM_DECOMPRESSED_HEADER_BYTES_RECEIVED",
-                WireSide::Upstream,
+                Side::Upstream,
                 WireDirection::Received,
                 WirePart::PlainFields,
             ),

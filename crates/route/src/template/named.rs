@@ -4,8 +4,8 @@ use ferromesh_types::Str;
 
 use super::operator::{
     AddressOf, AddressPart, CertificateField, CertificateOf, DurationUnit, GrpcStatusForm,
-    HeadPart, HostForm, NameSource, Operator, PathSource, TimePoint, TlsField, TlsSide, WireBytes,
-    WireDirection, WirePart, WireSide,
+    HeadPart, HostForm, NameSource, Operator, PathSource, Side, TimePoint, TlsField, WireBytes,
+    WireDirection, WirePart,
 };
 
 /// What is wrong with an argument.
@@ -216,11 +216,11 @@ fn plain_operator(name: &str) -> Option<Operator> {
 
 fn tls_operator(name: &str) -> Option<Operator> {
     if name == "UPSTREAM_SERVER_NAME" {
-        return Some(Operator::Tls(TlsSide::Upstream, TlsField::ServerName));
+        return Some(Operator::Tls(Side::Upstream, TlsField::ServerName));
     }
     let (side, field) = match name.strip_prefix("DOWNSTREAM_TLS_") {
-        Some(field) => (TlsSide::Downstream, field),
-        None => (TlsSide::Upstream, name.strip_prefix("UPSTREAM_TLS_")?),
+        Some(field) => (Side::Downstream, field),
+        None => (Side::Upstream, name.strip_prefix("UPSTREAM_TLS_")?),
     };
     let field = match field {
         "VERSION" => TlsField::Version,
@@ -233,8 +233,8 @@ fn tls_operator(name: &str) -> Option<Operator> {
 
 fn wire_operator(name: &str) -> Option<Operator> {
     let (with, rest) = match name.strip_prefix("DOWNSTREAM_") {
-        Some(rest) => (WireSide::Downstream, rest),
-        None => (WireSide::Upstream, name.strip_prefix("UPSTREAM_")?),
+        Some(rest) => (Side::Downstream, rest),
+        None => (Side::Upstream, name.strip_prefix("UPSTREAM_")?),
     };
     let (direction, part) = match rest.strip_suffix("_BYTES_RECEIVED") {
         Some(part) => (WireDirection::Received, part),

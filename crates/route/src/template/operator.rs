@@ -124,12 +124,12 @@ pub enum CertificateField {
     ValidUntil(Str),
 }
 
-/// Which TLS connection.
+/// With whom: which TLS connection, whose bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum TlsSide {
+pub enum Side {
     /// With the client.
     Downstream,
-    /// With the endpoint.
+    /// With the endpoint; bytes are those of all tries.
     Upstream,
 }
 
@@ -150,20 +150,11 @@ pub enum TlsField {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct WireBytes {
     /// With whom.
-    pub with: WireSide,
+    pub with: Side,
     /// Which way.
     pub direction: WireDirection,
     /// Which of them.
     pub part: WirePart,
-}
-
-/// With whom bytes are exchanged.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum WireSide {
-    /// With the client.
-    Downstream,
-    /// With the endpoints, over all tries.
-    Upstream,
 }
 
 /// Which way bytes go.
@@ -350,7 +341,7 @@ pub enum Operator {
     /// Something about a certificate.
     Certificate(CertificateOf, CertificateField),
     /// Something about a TLS connection.
-    Tls(TlsSide, TlsField),
+    Tls(Side, TlsField),
     /// At which moment the line is written.
     LogType,
     /// The status of a gRPC answer.

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 
-use crate::conformance::proxy::free_port;
+use crate::cores::free_address;
 use crate::{setup, shell};
 
 /// Gives a backend's arguments, from the folder of the table, a folder to write in, and the address.
@@ -54,7 +54,7 @@ pub fn start(folder: &Path) -> anyhow::Result<Vec<Backend>> {
         let Some(program) = setup::find(program) else {
             continue;
         };
-        let address = free_port()?;
+        let address = free_address()?;
         let child = Command::new(program)
             .args(arguments(folder, &work, address)?)
             .stdin(Stdio::null())
