@@ -1,6 +1,5 @@
 //! Measurements on cores of their own: the measured process has one, load and upstream another.
 
-use std::net::{IpAddr, SocketAddr, TcpListener};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -114,37 +113,4 @@ impl Drop for Running {
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
-}
-
-/// An address of loopback that is free now.
-pub fn free_address() -> anyhow::Result<SocketAddr> {
-    free_address_on([127, 0, 0, 1])
-}
-
-/// The same on another address of the machine.
-pub fn free_address_on(ip: [u8; 4]) -> anyhow::Result<SocketAddr> {
-    let listener = TcpListener::bind((IpAddr::from(ip), 0)).context("no free port")?;
-    Ok(listener.local_addr()?)
-}
-
-/// A port of loopback that is free now.
-pub fn free_port() -> anyhow::Result<u16> {
-    Ok(free_address()?.port())
-}
-
-/// The port on loopback, as programs take it.
-pub fn address(port: u16) -> String {
-    format!("127.0.0.1:{port}")
-}
-
-/// Waits until something listens there.
-pub fn wait_for(port: u16) -> anyhow::Result<()> {
-    let end = Instant::now() + Duration::from_secs(60);
-    while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
-        if Instant::now() > end {
-            bail!("nothing listens on port {port}");
-        }
-        std::thread::park_timeout(Duration::from_millis(20));
-    }
-    Ok(())
 }

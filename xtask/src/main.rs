@@ -11,6 +11,7 @@ mod fuzz;
 mod golden;
 mod hitless;
 mod layers;
+mod ports;
 mod property;
 mod scenarios;
 mod setup;

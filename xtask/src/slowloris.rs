@@ -16,9 +16,8 @@ use ferromesh_bench::traffic::crowd::Present;
 use ferromesh_bench::traffic::rate::Latencies;
 use serde_json::{Value, json};
 
-use crate::cores::{
-    Awake, LOAD_CORE, PROXY_CORE, Running, address, check_cores, drive, free_port, idly, wait_for,
-};
+use crate::cores::{Awake, LOAD_CORE, PROXY_CORE, Running, check_cores, drive, idly};
+use crate::ports::{address, free_port, wait_for};
 use crate::spread::lower_quarter;
 use crate::{build, shell};
 

@@ -1,6 +1,7 @@
 //! Everything that has to hold before a change lands, each step with its time.
 
-use std::time::Instant;
+use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
+use std::time::{Duration, Instant};
 
 use anyhow::bail;
 
@@ -65,6 +66,7 @@ pub fn run(settings: &Settings) -> anyhow::Result<()> {
         }
         println!("── {name}");
         let began = Instant::now();
+        let _watch = Watch::over(name);
         match step() {
             Ok(()) => passed += 1,
             Err(error) => {
@@ -79,6 +81,27 @@ pub fn run(settings: &Settings) -> anyhow::Result<()> {
         bail!("failed: {}", failed.join(", "));
     }
     Ok(())
+}
+
+/// A step may not take longer: something that never ends must not take the figures of the others
+/// along.
+const LONGEST: Duration = Duration::from_secs(45 * 60);
+
+/// Ends this process with a message when the step goes on for too long; dropping it is the step's end.
+struct Watch(#[expect(dead_code, reason = "its end is the message")] Sender<()>);
+
+impl Watch {
+    fn over(step: &'static str) -> Self {
+        let (sender, ended) = channel();
+        std::thread::spawn(move || {
+            if ended.recv_timeout(LONGEST) == Err(RecvTimeoutError::Timeout) {
+                let minutes = LONGEST.as_secs() / 60;
+                eprintln!("{step} failed: it did not end within {minutes} minutes");
+                std::process::exit(1);
+            }
+        });
+        Self(sender)
+    }
 }
 
 fn format() -> anyhow::Result<()> {

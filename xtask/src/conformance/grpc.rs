@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 
 use super::proxy::{Proxy, address};
 use super::{Case, certificates, go};
-use crate::cores::free_address;
+use crate::ports::free_address;
 
 const CLIENT: &str = "google.golang.org/grpc/interop/client@v1.82.0";
 const SERVER: &str = "google.golang.org/grpc/interop/server@v1.82.0";

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, bail};
 use serde_json::{Value, json};
 
-use crate::cores::free_address;
+use crate::ports::free_address;
 use crate::{setup, shell};
 
 /// How long a proxy may take until its listeners are open; Envoy needs a second or two alone, and

@@ -11,7 +11,7 @@ use super::load::Load;
 use super::process::{Config, Proxy};
 use super::{BETWEEN, Settings, pause};
 use crate::control_plane::{ControlPlane, Generation};
-use crate::cores::free_address;
+use crate::ports::free_address;
 
 /// Changes in a round; each comes while the connections of the one before still drain.
 const CHANGES: u32 = 10;

@@ -13,6 +13,9 @@ const BODY: &str = "hello";
 /// An answer that takes longer counts as lost.
 const PATIENCE: Duration = Duration::from_secs(20);
 
+/// So many lost requests say what more would say.
+const ENOUGH: u64 = 100;
+
 /// Clients at work: half of them keep their connection, half open one per request.
 pub struct Load {
     shared: Arc<Shared>,
@@ -40,9 +43,12 @@ impl Load {
         Ok(Self { shared, clients })
     }
 
-    /// Goes on until that many requests were sent; how many were sent and lost.
+    /// Goes on until that many requests were sent, or too many were lost; how many were sent and
+    /// lost.
     pub fn finish(self, requests: u64) -> (u64, u64) {
-        while self.shared.sent.load(Ordering::Relaxed) < requests {
+        while self.shared.sent.load(Ordering::Relaxed) < requests
+            && self.shared.lost.load(Ordering::Relaxed) < ENOUGH
+        {
             super::pause(Duration::from_millis(20));
         }
         self.shared.stop.store(true, Ordering::Relaxed);

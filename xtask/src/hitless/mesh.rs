@@ -6,14 +6,14 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context, ensure};
+use anyhow::Context;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, SanType};
 use serde_json::json;
 
 use super::load::Load;
 use super::process::Proxy;
 use super::{BETWEEN, Settings, pause};
-use crate::cores::{free_address, free_address_on};
+use crate::ports::{free_address, free_address_on};
 use crate::shell;
 
 /// The mesh: requests come to the gateway, go to the sidecar by mutual TLS, and from there to the
@@ -56,13 +56,8 @@ pub fn upgrade(
     for _ in 0..settings.rounds {
         for (member, process) in [&sidecar, &gateway].into_iter().zip(&mut running) {
             pause(BETWEEN);
-            let next = member.start(binary)?;
-            let status = process.wait()?;
-            ensure!(
-                status.success(),
-                "the replaced {} ended with {status}",
-                member.machine.role
-            );
+            let mut next = member.start(binary)?;
+            process.left_to(&mut next).context(member.machine.role)?;
             *process = next;
         }
     }

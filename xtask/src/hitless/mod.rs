@@ -10,12 +10,12 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{Context, bail, ensure};
+use anyhow::{Context, bail};
 
 use self::load::{Load, serve_hello};
 use self::process::{Config, Proxy};
 use crate::build;
-use crate::cores::free_address;
+use crate::ports::free_address;
 
 /// Settings of `cargo xtask hitless`.
 #[derive(clap::Args)]
@@ -93,9 +93,8 @@ fn hot_upgrade(
     let load = Load::start(address)?;
     for _ in 0..settings.rounds {
         pause(BETWEEN);
-        let next = Proxy::start(binary, &config, &upgrade)?;
-        let status = running.wait()?;
-        ensure!(status.success(), "the replaced process ended with {status}");
+        let mut next = Proxy::start(binary, &config, &upgrade)?;
+        running.left_to(&mut next)?;
         running = next;
     }
     let counts = load.finish(settings.requests);
@@ -123,11 +122,7 @@ fn termination(
         pause(BETWEEN);
         let index = round % behind.len();
         backends[index].terminate()?;
-        let status = backends[index].wait()?;
-        ensure!(
-            status.success(),
-            "the process that left ended with {status}"
-        );
+        backends[index].left()?;
         let config = Config::new(behind[index], &[endpoint]);
         backends[index] = Proxy::start(binary, &config, &[])?;
     }

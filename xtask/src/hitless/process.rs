@@ -3,13 +3,15 @@
 use std::io::Write as _;
 use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, bail};
+use anyhow::{Context, bail, ensure};
 
 /// How long a process may take to serve, on a busy machine.
 const START: Duration = Duration::from_secs(30);
+/// How long it may take to leave; it is told to wait at most half as long for its connections.
+const END: Duration = Duration::from_secs(60);
 const LOOK: Duration = Duration::from_millis(20);
 
 /// The bootstrap, as text. Retries are those that a mesh configures: on another endpoint, and as many
@@ -97,9 +99,38 @@ impl Proxy {
         crate::shell::run(Command::new("kill").args(["-TERM", &pid]))
     }
 
-    /// Waits for the end.
-    pub fn wait(&mut self) -> anyhow::Result<ExitStatus> {
-        Ok(self.0.wait()?)
+    /// Waits until it has left in order.
+    pub fn left(&mut self) -> anyhow::Result<()> {
+        self.left_before(|| Ok(()))
+    }
+
+    /// Waits until it has left in order because `successor` took its place.
+    pub fn left_to(&mut self, successor: &mut Self) -> anyhow::Result<()> {
+        self.left_before(|| match successor.0.try_wait()? {
+            Some(status) => bail!("the process that should replace it ended with {status}"),
+            None => Ok(()),
+        })
+    }
+
+    fn left_before(&mut self, mut look: impl FnMut() -> anyhow::Result<()>) -> anyhow::Result<()> {
+        let began = Instant::now();
+        let status = loop {
+            if let Some(status) = self.0.try_wait()? {
+                break status;
+            }
+            look()?;
+            ensure!(
+                began.elapsed() < END,
+                "the process still runs {} s after it was to leave",
+                END.as_secs()
+            );
+            super::pause(LOOK);
+        };
+        ensure!(
+            status.success(),
+            "the process that left ended with {status}"
+        );
+        Ok(())
     }
 }
 

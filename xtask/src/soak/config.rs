@@ -1,14 +1,12 @@
 //! What the control plane serves to the proxy. The listeners that traffic uses stay; everything around
 //! them differs between generations.
 
-use std::net::TcpListener;
-
-use anyhow::Context;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use serde_json::{Value, json};
 
 use super::upstreams::Upstreams;
 use crate::control_plane::Generation;
+use crate::ports::free_port;
 
 /// The ports of the proxy's listeners.
 #[derive(Clone, Copy, Debug)]
@@ -25,15 +23,9 @@ pub struct Ports {
 impl Ports {
     /// Ports that are free now.
     pub fn free() -> anyhow::Result<Self> {
-        // All are held until the last is known, so that they differ.
-        let held = (0..8)
-            .map(|_| TcpListener::bind("127.0.0.1:0"))
-            .collect::<Result<Vec<_>, _>>()
-            .context("free ports")?;
-        let ports = held
-            .iter()
-            .map(|listener| Ok(listener.local_addr()?.port()))
-            .collect::<std::io::Result<Vec<u16>>>()?;
+        let ports = (0..8)
+            .map(|_| free_port())
+            .collect::<anyhow::Result<Vec<u16>>>()?;
         Ok(Self {
             http: ports[0],
             tcp: ports[1],

@@ -13,7 +13,8 @@ use ferromesh_bench::traffic::rate::Latencies;
 use super::case::{Case, Load};
 use super::peer::Serving;
 use super::setup::Bench;
-use crate::cores::{address, drive, on_load_core};
+use crate::cores::{drive, on_load_core};
+use crate::ports::address;
 use crate::shell;
 
 /// Requests a second for latencies.

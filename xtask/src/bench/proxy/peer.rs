@@ -11,7 +11,8 @@ use super::case::{Case, Shape};
 use super::envoy_config::{PairEnd, Wanted, bootstrap};
 use super::peer_config;
 use super::setup::Bench;
-use crate::cores::{PROXY_CORE, Running, address, free_port, wait_for};
+use crate::cores::{PROXY_CORE, Running};
+use crate::ports::{address, free_port, wait_for};
 use crate::setup;
 
 /// A proxy that takes part.

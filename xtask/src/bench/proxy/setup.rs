@@ -3,7 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::cores::{LOAD_CORE, Running, address, check_cores, free_port, wait_for};
+use crate::cores::{LOAD_CORE, Running, check_cores};
+use crate::ports::{address, free_port, wait_for};
 use crate::{build, setup, shell};
 
 /// Programs and files of a run.

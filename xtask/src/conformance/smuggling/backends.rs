@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 
-use crate::cores::free_address;
+use crate::ports::free_address;
 use crate::{setup, shell};
 
 /// Gives a backend's arguments, from the folder of the table, a folder to write in, and the address.
