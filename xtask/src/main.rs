@@ -12,6 +12,7 @@ mod golden;
 mod hitless;
 mod layers;
 mod ports;
+mod profile;
 mod property;
 mod scenarios;
 mod setup;

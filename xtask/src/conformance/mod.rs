@@ -161,9 +161,8 @@ fn empty_folder(set: &str) -> anyhow::Result<PathBuf> {
 /// How often rows that differ are run again: what differs each time is a difference.
 const REPEATS: u32 = 2;
 
-/// Runs a table. Its rows share the ports of the machine: a port that nobody listens at may be
-/// taken the moment after, and a connection that is closed while it is used may be found closed or
-/// not. So rows that differ are run again by themselves.
+/// Runs a table. A connection that is closed while it is used may be found closed or not, so rows that
+/// differ are run again by themselves.
 fn side_by_side(name: &str, mut rows: Vec<beside::Row>) -> anyhow::Result<Vec<Case>> {
     let mut cases = beside::run(name, &rows)?;
     for _ in 0..REPEATS {
@@ -175,6 +174,9 @@ fn side_by_side(name: &str, mut rows: Vec<beside::Row>) -> anyhow::Result<Vec<Ca
             break;
         }
         println!("{name}: {} rows differ; running these again", rows.len());
+        for case in cases.iter().filter(|case| !case.differences.is_empty()) {
+            println!("  {}: {}", case.name, case.differences.join("; "));
+        }
         for case in beside::run(name, &rows)? {
             if let Some(first) = cases.iter_mut().find(|first| first.name == case.name) {
                 *first = case;

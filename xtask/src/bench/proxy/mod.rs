@@ -21,7 +21,7 @@ use anyhow::Context;
 use crate::build::Measured;
 use crate::cores::Awake;
 use crate::spread::Spread;
-use crate::{dist, shell};
+use crate::{profile, shell};
 use case::{CASES, Case, Load};
 use peer::{Peer, Serving};
 use report::{Figures, Latency, Report, Row};
@@ -42,8 +42,9 @@ pub struct Settings {
     /// Only these peers.
     #[arg(long, value_enum, value_delimiter = ',')]
     peers: Vec<Peer>,
-    /// Cargo profile of our proxy; `shipped` is what `cargo xtask dist` makes, which takes minutes.
-    #[arg(long, default_value = "release")]
+    /// How our proxy is built: `shipped`, as by `cargo xtask dist`, or by a profile of Cargo; `release`
+    /// is quicker to build, and slower.
+    #[arg(long, default_value = SHIPPED)]
     profile: String,
     /// Measure this program as our proxy instead of building one.
     #[arg(long, conflicts_with = "profile")]
@@ -77,7 +78,7 @@ pub fn run(settings: &Settings) -> anyhow::Result<()> {
     };
     let measured = match &settings.program {
         Some(program) => Measured::Program(program.clone()),
-        None if settings.profile == SHIPPED => Measured::Program(dist::meshproxy()?),
+        None if settings.profile == SHIPPED => Measured::Program(profile::apply()?),
         None => Measured::Profile(settings.profile.clone()),
     };
     let bench = setup::prepare(&measured)?;

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use super::client::pass;
 use super::message::{self, Message};
 use super::{http2, tls};
+use crate::ports::free_address;
 
 /// An answer of five bytes.
 pub const HELLO: &str = "HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhello";
@@ -68,24 +69,24 @@ pub struct Running {
 impl Running {
     /// Begins to listen.
     pub fn start(endpoint: &Endpoint, certificates: &Path) -> anyhow::Result<Self> {
-        let listener = TcpListener::bind("127.0.0.1:0")?;
-        let address = listener.local_addr()?;
         let seen = Arc::new(Mutex::new(Vec::new()));
-        match endpoint {
+        let heard = Arc::clone(&seen);
+        let address = match endpoint {
             Endpoint::Scripted(scripts) => {
-                let (scripts, seen) = (scripts.clone(), Arc::clone(&seen));
-                std::thread::spawn(move || run_scripts(&listener, &scripts, &seen));
+                let scripts = scripts.clone();
+                serve(move |listener| run_scripts(&listener, &scripts, &heard))?
             }
             Endpoint::Http2(answer) => {
-                let (answer, seen) = (*answer, Arc::clone(&seen));
-                std::thread::spawn(move || http2::serve(listener, answer, &seen));
+                let answer = *answer;
+                serve(move |listener| http2::serve(listener, answer, &heard))?
             }
             Endpoint::Tls => {
-                let (seen, server) = (Arc::clone(&seen), tls::server(certificates)?);
-                std::thread::spawn(move || tls::serve(listener, &server, &seen));
+                let server = tls::server(certificates)?;
+                serve(move |listener| tls::serve(listener, &server, &heard))?
             }
-            Endpoint::Refusing => {}
-        }
+            // The port of a listener that is gone would soon be another row's.
+            Endpoint::Refusing => free_address()?,
+        };
         Ok(Self { address, seen })
     }
 
@@ -93,6 +94,14 @@ impl Running {
     pub fn seen(&self) -> Vec<Message> {
         self.seen.lock().expect("no panic while held").clone()
     }
+}
+
+/// Listens for as long as this process lives; gives the address.
+fn serve(work: impl FnOnce(TcpListener) + Send + 'static) -> anyhow::Result<SocketAddr> {
+    let listener = TcpListener::bind("127.0.0.1:0")?;
+    let address = listener.local_addr()?;
+    std::thread::spawn(move || work(listener));
+    Ok(address)
 }
 
 fn run_scripts(listener: &TcpListener, scripts: &[Vec<Act>], seen: &Arc<Mutex<Vec<Message>>>) {
