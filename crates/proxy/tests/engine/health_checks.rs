@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::peers::{Client, Endpoint, Setup, number};
+use crate::peers::{Client, Endpoint, Nobody, Setup, number};
 
 const GET: &[u8] = b"GET / HTTP/1.1\r\nhost: a\r\n\r\n";
 
@@ -54,13 +54,9 @@ async fn an_endpoint_that_says_it_is_ill_gets_no_traffic_until_it_is_well() {
 #[tokio::test]
 async fn a_tcp_check_needs_only_a_connection() {
     let endpoint = Endpoint::hello().await;
-    let gone = tokio::net::TcpListener::bind("127.0.0.1:0")
-        .await
-        .expect("a port");
-    let nobody = gone.local_addr().expect("bound");
-    drop(gone);
+    let nobody = Nobody::there();
     let setup = Setup {
-        endpoints: vec![endpoint.address, nobody],
+        endpoints: vec![endpoint.address, nobody.address],
         cluster: "health_checks: [{timeout: 5s, interval: 1s, unhealthy_threshold: 1, \
                   healthy_threshold: 1, tcp_health_check: {}}], common_lb_config: \
                   {healthy_panic_threshold: {value: 0}}, ",

@@ -7,7 +7,7 @@ use h2::client::SendRequest;
 use http::{HeaderMap, Method, Request, Response};
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::peers::{Client, Endpoint, Setup};
+use crate::peers::{Client, Endpoint, Nobody, Setup};
 
 /// An HTTP/2 endpoint that sends the request's body back, and trailers after it.
 async fn echo() -> SocketAddr {
@@ -132,10 +132,8 @@ async fn an_http1_client_reaches_an_http2_endpoint() {
 
 #[tokio::test]
 async fn a_grpc_client_gets_local_replies_as_grpc_status() {
-    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-    let gone = listener.local_addr().expect("bound");
-    drop(listener);
-    let fixture = Setup::to(gone).start().await;
+    let nobody = Nobody::there();
+    let fixture = Setup::to(nobody.address).start().await;
     let mut sender = client(fixture.address).await.ready().await.expect("open");
     let request = Request::builder()
         .method(Method::POST)

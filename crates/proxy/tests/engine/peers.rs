@@ -10,9 +10,27 @@ use ferromesh_proxy::{Proxy, ProxyHandle};
 use ferromesh_tls::Secret;
 use ferromesh_xds::client::{NamedResource, TypeUpdate};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 
 use crate::running::{listening, settings};
+
+/// An address where nobody listens: its port is held, so that nobody else can.
+pub(crate) struct Nobody {
+    pub(crate) address: SocketAddr,
+    _held: TcpSocket,
+}
+
+impl Nobody {
+    pub(crate) fn there() -> Self {
+        let held = TcpSocket::new_v4().expect("a socket");
+        held.bind(([127, 0, 0, 1], 0).into()).expect("a port");
+        let address = held.local_addr().expect("bound");
+        Self {
+            address,
+            _held: held,
+        }
+    }
+}
 
 /// A running proxy and where it listens.
 pub(crate) struct Fixture {

@@ -1,25 +1,19 @@
 //! Retries, timeouts, broken endpoints, drain.
 
-use std::net::SocketAddr;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio::io::{AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::peers::{Client, Endpoint, Fixture, Setup, field, read_message};
-
-/// An address where nobody listens.
-async fn nobody() -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-    listener.local_addr().expect("bound")
-}
+use crate::peers::{Client, Endpoint, Fixture, Nobody, Setup, field, read_message};
 
 const GET: &[u8] = b"GET / HTTP/1.1\r\nhost: a\r\n\r\n";
 
 #[tokio::test]
 async fn a_refused_connection_gives_503_with_the_reason() {
-    let fixture = Setup::to(nobody().await).start().await;
+    let nobody = Nobody::there();
+    let fixture = Setup::to(nobody.address).start().await;
     let mut client = Client::connect(fixture.address).await;
     client.send(GET).await;
     let answer = client.answer().await;
@@ -34,8 +28,9 @@ async fn a_refused_connection_gives_503_with_the_reason() {
 #[tokio::test]
 async fn a_refused_connection_is_tried_again_elsewhere() {
     let endpoint = Endpoint::hello().await;
+    let nobody = Nobody::there();
     let setup = Setup {
-        endpoints: vec![nobody().await, endpoint.address],
+        endpoints: vec![nobody.address, endpoint.address],
         route: ", retry_policy: {retry_on: connect-failure, num_retries: 3, \
                 retry_host_predicate: [{name: envoy.retry_host_predicates.previous_hosts, typed_config: {\"@type\": \
                 type.googleapis.com/envoy.extensions.retry.host.previous_hosts.v3.\

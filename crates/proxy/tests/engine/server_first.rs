@@ -7,7 +7,7 @@ use ferromesh_proxy::ProxyHandle;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::peers::{Client, Endpoint};
+use crate::peers::{Client, Endpoint, Nobody};
 use crate::running::{listening, started};
 
 /// A proxy like a sidecar: HTTP to `http`, everything else to `tcp`, by what the client says first.
@@ -117,9 +117,8 @@ async fn a_client_that_speaks_its_own_protocol_late_keeps_the_connection_that_wa
 #[tokio::test]
 async fn a_server_that_is_not_there_leaves_the_client_time_to_speak() {
     let web = Endpoint::hello().await;
-    let (gone, at) = listener().await;
-    drop(gone);
-    let (proxy, address) = start(web.address, at).await;
+    let nobody = Nobody::there();
+    let (proxy, address) = start(web.address, nobody.address).await;
     let mut client = Client::connect(address).await;
     let failed = "envoy_cluster_upstream_cx_connect_fail{cluster_name=\"tcp\"} 1";
     counted(&proxy, failed).await;
