@@ -100,7 +100,12 @@ async fn a_text_client_sends_and_gets_base64() {
 #[tokio::test]
 async fn an_endpoint_that_is_gone_is_a_grpc_status_in_the_head() {
     let nobody = Nobody::there();
-    let answer = call(nobody.address, "content-type: application/grpc-web\r\n", MESSAGE).await;
+    let answer = call(
+        nobody.address,
+        "content-type: application/grpc-web\r\n",
+        MESSAGE,
+    )
+    .await;
     assert!(answer.head.starts_with("HTTP/1.1 200 "), "{}", answer.head);
     assert_eq!(field(&answer.head, "grpc-status"), Some("14"));
     let kind = field(&answer.head, "content-type");

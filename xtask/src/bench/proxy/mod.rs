@@ -17,6 +17,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
+use ferromesh_bench::traffic::rate::Latencies;
 
 use crate::build::Measured;
 use crate::cores::Awake;
@@ -84,8 +85,8 @@ pub fn run(settings: &Settings) -> anyhow::Result<()> {
     let bench = setup::prepare(&measured)?;
     println!("CPU µs per request (tcp-1MiB: per MiB) of the proxy's processes, {rounds} rounds");
     println!(
-        "{:<14}{:>7} {:>8} {:>8}   {:>7} {:>7} {:>8}",
-        "", "min", "median", "max", "p50 ms", "p99 ms", "RSS MiB"
+        "{:<14}{:>7} {:>8} {:>8}   {:>7} {:>7} {:>8} {:>8}",
+        "", "min", "median", "max", "p50 ms", "p99 ms", "all p99", "RSS MiB"
     );
     let mut report = Report::default();
     let (mut met, mut missed) = (0, 0);
@@ -123,7 +124,7 @@ fn measure(
             .with_context(|| serving.peer.name().to_owned())?;
         micros.push((serving.peer, Vec::new()));
     }
-    let mut waits: Vec<Vec<Latency>> = vec![Vec::new(); serving.len()];
+    let mut waits: Vec<Vec<Latencies>> = vec![Vec::new(); serving.len()];
     let mut direct = Vec::new();
     for _ in 0..rounds {
         for (serving, (_, micros)) in serving.iter().zip(&mut micros) {
@@ -132,14 +133,16 @@ fn measure(
         }
         let awake = matches!(case.load, Load::Wrk { .. }).then(|| Awake::keep_both(&bench.driver));
         let _awake = awake.transpose()?;
-        for (serving, waits) in serving.iter().zip(&mut waits) {
-            waits.extend(latency(bench, case, serving.port, seconds)?);
+        for _ in 0..(seconds / PART).ceil() as u32 {
+            for (serving, waits) in serving.iter().zip(&mut waits) {
+                waits.extend(latency(bench, case, serving.port)?);
+            }
+            direct.extend(latency(bench, case, bench.upstream.http1)?);
         }
-        direct.extend(latency(bench, case, bench.upstream.http1, seconds)?);
     }
     let mut peers = BTreeMap::new();
     for ((serving, (_, micros)), waits) in serving.iter().zip(&micros).zip(&waits) {
-        let latency = Latency::median(waits);
+        let latency = Latency::of(waits);
         let rss_mib = if case.name == "http1-1000c" {
             load::idle_mib(bench, serving)?
         } else {
@@ -147,8 +150,7 @@ fn measure(
         };
         let figures = Figures {
             cpu_us: Spread::of(micros.iter().copied()).context("no rounds")?,
-            p50_ms: latency.map(|latency| latency.p50_ms),
-            p99_ms: latency.map(|latency| latency.p99_ms),
+            latency,
             rss_mib,
         };
         peers.insert(serving.peer.name(), figures);
@@ -157,7 +159,7 @@ fn measure(
         case: case.name,
         peers,
         ratios: report::ratios(&micros),
-        direct: Latency::median(&direct),
+        direct: Latency::of(&direct),
     })
 }
 
@@ -179,14 +181,13 @@ fn start_all(bench: &Bench, case: &Case, only: &[Peer]) -> anyhow::Result<Vec<Se
     Ok(serving)
 }
 
+/// Seconds of each look at latencies: peers take turns, so that an interruption hits few looks.
+const PART: f64 = 0.5;
+
 /// Latencies at a fixed rate; only for cases of kept HTTP/1.1 connections.
-fn latency(bench: &Bench, case: &Case, port: u16, seconds: f64) -> anyhow::Result<Option<Latency>> {
+fn latency(bench: &Bench, case: &Case, port: u16) -> anyhow::Result<Option<Latencies>> {
     let Load::Wrk { path, .. } = case.load else {
         return Ok(None);
     };
-    let measured = load::latencies(bench, port, path, seconds)?;
-    Ok(Some(Latency {
-        p50_ms: measured.p50_ms,
-        p99_ms: measured.p99_ms,
-    }))
+    load::latencies(bench, port, path, PART).map(Some)
 }

@@ -2,11 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use serde::Serialize;
+use ferromesh_bench::traffic::rate::Latencies;
+use serde::ser::SerializeMap as _;
+use serde::{Serialize, Serializer};
 
 use super::case::Case;
 use super::peer::Peer;
-use crate::spread::Spread;
+use crate::spread::{Spread, lower_quarter};
 
 /// What `proxy.json` holds.
 #[derive(Debug, Default, Serialize)]
@@ -35,30 +37,52 @@ pub struct Figures {
     /// CPU microseconds per request; per MiB for bulk bytes.
     pub cpu_us: Spread,
     /// At 1,000 requests a second, where the case has a fixed rate.
-    pub p50_ms: Option<f64>,
-    /// The same.
-    pub p99_ms: Option<f64>,
+    #[serde(serialize_with = "all_fields", flatten)]
+    pub latency: Option<Latency>,
     /// Memory after the load; in the case of 1,000 connections, while they are idle.
     pub rss_mib: f64,
 }
 
-/// Latencies.
+/// Writes `null` for each field where there is nothing.
+fn all_fields<S: Serializer>(latency: &Option<Latency>, to: S) -> Result<S::Ok, S::Error> {
+    let mut fields = to.serialize_map(None)?;
+    fields.serialize_entry("p50_ms", &latency.map(|latency| latency.p50_ms))?;
+    fields.serialize_entry("p99_ms", &latency.map(|latency| latency.p99_ms))?;
+    fields.serialize_entry("p99_all_ms", &latency.map(|latency| latency.p99_all_ms))?;
+    fields.end()
+}
+
+/// Latencies out of many short looks. Where the machine's host does something else for ten milliseconds,
+/// a look's slowest requests tell of that alone, and so may most looks: what counts is the quietest
+/// quarter of them.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct Latency {
-    /// Half.
+    /// Half of the requests, in the quietest quarter of the looks.
     pub p50_ms: f64,
-    /// All but one in a hundred.
+    /// All but one in a hundred, in the quietest quarter of the looks.
     pub p99_ms: f64,
+    /// All but one in a hundred, in the middle of all looks.
+    pub p99_all_ms: f64,
 }
 
 impl Latency {
-    /// The middle of each over the rounds.
-    pub fn median(rounds: &[Self]) -> Option<Self> {
-        let middle = |part: fn(&Self) -> f64| Some(Spread::of(rounds.iter().map(part))?.median);
+    /// Of at least one look.
+    pub fn of(looks: &[Latencies]) -> Option<Self> {
+        let p99 = || looks.iter().map(|look| look.p99_ms);
         Some(Self {
-            p50_ms: middle(|round| round.p50_ms)?,
-            p99_ms: middle(|round| round.p99_ms)?,
+            p50_ms: lower_quarter(looks.iter().map(|look| look.p50_ms))?,
+            p99_ms: lower_quarter(p99())?,
+            p99_all_ms: Spread::of(p99())?.median,
         })
+    }
+
+    fn shown(&self) -> String {
+        let Self {
+            p50_ms,
+            p99_ms,
+            p99_all_ms,
+        } = self;
+        format!("{p50_ms:7.2} {p99_ms:7.2} {p99_all_ms:8.2}")
     }
 }
 
@@ -67,7 +91,7 @@ impl Row {
     /// waits longer through Envoy.
     fn added_wait(&self) -> Option<f64> {
         let without = self.direct?.p99_ms;
-        let added = |peer: Peer| Some(self.peers.get(peer.name())?.p99_ms? - without);
+        let added = |peer: Peer| Some(self.peers.get(peer.name())?.latency?.p99_ms - without);
         let (ours, theirs) = (added(Peer::Ferromesh)?, added(Peer::Envoy)?);
         (theirs > 0.0).then(|| ours.max(0.0) / theirs)
     }
@@ -84,18 +108,13 @@ pub fn print(case: &Case, row: &Row) -> (usize, usize) {
     println!("{}", case.name);
     for (peer, figures) in &row.peers {
         let Spread { min, median, max } = figures.cpu_us;
-        let latency = match (figures.p50_ms, figures.p99_ms) {
-            (Some(p50), Some(p99)) => format!("{p50:7.2} {p99:7.2}"),
-            _ => "      –       –".to_owned(),
-        };
+        let none = || format!("{:>7} {:>7} {:>8}", "–", "–", "–");
+        let latency = figures.latency.as_ref().map_or_else(none, Latency::shown);
         let rss = figures.rss_mib;
         println!("  {peer:<10} {min:8.1} {median:8.1} {max:8.1}   {latency} {rss:8.1}");
     }
     if let Some(direct) = row.direct {
-        println!(
-            "  {:<38}{:7.2} {:7.2}",
-            "no proxy", direct.p50_ms, direct.p99_ms
-        );
+        println!("  {:<38}{}", "no proxy", direct.shown());
     }
     let (mut met, mut missed) = (0, 0);
     let mut judge = |value: f64, target: Option<f64>| match target {
@@ -148,14 +167,23 @@ pub fn ratios(rounds: &[(Peer, Vec<f64>)]) -> BTreeMap<&'static str, Spread> {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
+
+    fn waiting(p99_ms: f64) -> Latency {
+        Latency {
+            p50_ms: 0.0,
+            p99_ms,
+            p99_all_ms: 0.0,
+        }
+    }
 
     fn row(waits: [(Peer, f64); 2], without: f64) -> Row {
         let peers = waits.map(|(peer, p99_ms)| {
             let figures = Figures {
                 cpu_us: Spread::of([1.0]).expect("a value"),
-                p50_ms: Some(0.0),
-                p99_ms: Some(p99_ms),
+                latency: Some(waiting(p99_ms)),
                 rss_mib: if peer == Peer::Envoy { 100.0 } else { 25.0 },
             };
             (peer.name(), figures)
@@ -164,10 +192,7 @@ mod tests {
             case: "http1-64B",
             peers: peers.into(),
             ratios: BTreeMap::new(),
-            direct: Some(Latency {
-                p50_ms: 0.0,
-                p99_ms: without,
-            }),
+            direct: Some(waiting(without)),
         }
     }
 
@@ -182,12 +207,35 @@ mod tests {
     }
 
     #[test]
-    fn latencies_are_the_middle_of_the_rounds() {
-        let rounds = [(1.0, 9.0), (3.0, 2.0), (2.0, 3.0)];
-        let rounds = rounds.map(|(p50_ms, p99_ms)| Latency { p50_ms, p99_ms });
-        let middle = Latency::median(&rounds).expect("three rounds");
-        assert_eq!((middle.p50_ms, middle.p99_ms), (2.0, 3.0));
-        assert!(Latency::median(&[]).is_none());
+    fn latencies_are_those_of_the_quietest_looks() {
+        let looks = [(1.0, 9.0), (3.0, 2.0), (2.0, 3.0), (4.0, 8.0)];
+        let looks = looks.map(|(p50_ms, p99_ms)| Latencies {
+            requests: 500,
+            p50_ms,
+            p99_ms,
+        });
+        let latency = Latency::of(&looks).expect("four looks");
+        assert_eq!((latency.p50_ms, latency.p99_ms), (2.0, 3.0));
+        assert_eq!(latency.p99_all_ms, 8.0);
+        assert!(Latency::of(&[]).is_none());
+    }
+
+    #[test]
+    fn cases_without_a_rate_have_no_latencies() -> serde_json::Result<()> {
+        let mut figures = row([(Peer::Ferromesh, 2.0), (Peer::Envoy, 2.0)], 1.0).peers;
+        let ours = figures.remove("ferromesh").expect("a peer");
+        let written = serde_json::to_value(&ours)?;
+        assert_eq!(
+            (&written["p50_ms"], &written["p99_ms"]),
+            (&json!(0.0), &json!(2.0))
+        );
+        let without = Figures {
+            latency: None,
+            ..ours
+        };
+        let written = serde_json::to_value(&without)?;
+        assert_eq!(written.get("p99_ms"), Some(&serde_json::Value::Null));
+        Ok(())
     }
 
     #[test]
