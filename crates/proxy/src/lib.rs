@@ -19,6 +19,7 @@ mod proxy;
 pub mod snapshot;
 pub mod stats;
 mod upstream;
+mod uuid;
 pub mod worker;
 pub mod xds;
 

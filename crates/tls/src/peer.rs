@@ -4,7 +4,9 @@ use std::fmt::Write as _;
 use std::net::IpAddr;
 
 use ferromesh_types::Str;
+use sha1::Sha1;
 use sha2::{Digest, Sha256};
+use x509_parser::asn1_rs::Any;
 use x509_parser::certificate::X509Certificate;
 use x509_parser::extensions::{GeneralName, ParsedExtension};
 use x509_parser::prelude::FromDer;
@@ -21,6 +23,7 @@ pub struct PeerCertificate {
     dns: Vec<Str>,
     emails: Vec<Str>,
     addresses: Vec<IpAddr>,
+    others: Vec<Str>,
     valid: (i64, i64),
 }
 
@@ -71,6 +74,10 @@ impl PeerCertificate {
                     self.addresses.push(IpAddr::from(v6));
                 }
             }
+            GeneralName::OtherName(_, value) => {
+                let text = other_name(value);
+                self.others.extend(text.map(Str::from));
+            }
             _ => {}
         }
     }
@@ -93,6 +100,11 @@ impl PeerCertificate {
     /// IP alternative names.
     pub fn ip_addresses(&self) -> impl Iterator<Item = IpAddr> {
         self.addresses.iter().copied()
+    }
+
+    /// Alternative names of other types that are texts.
+    pub fn other_names(&self) -> impl Iterator<Item = &str> {
+        self.others.iter().map(Str::as_str)
     }
 
     /// The SPIFFE id: the only URI name, when it begins with `spiffe://`.
@@ -138,11 +150,25 @@ impl PeerCertificate {
         self.chain().map(|der| lower_hex(&Sha256::digest(der)))
     }
 
+    /// The SHA-1 of each certificate of the chain, leaf first: a name for logs, no proof of anything.
+    pub fn chain_sha1(&self) -> impl Iterator<Item = String> {
+        self.chain().map(|der| lower_hex(&Sha1::digest(der)))
+    }
+
     /// The serial number of each certificate of the chain, leaf first.
     pub fn chain_serials(&self) -> impl Iterator<Item = String> {
         self.chain()
             .filter_map(|der| Some(Self::parse(der)?.serial))
     }
+}
+
+/// The text below an explicit tag.
+fn other_name(value: &[u8]) -> Option<&str> {
+    let (_, tagged) = Any::from_der(value).ok()?;
+    let (_, inner) = Any::from_der(tagged.data).ok()?;
+    std::str::from_utf8(inner.data)
+        .ok()
+        .filter(|_| inner.as_any_string().is_ok())
 }
 
 fn lower_hex(bytes: &[u8]) -> String {

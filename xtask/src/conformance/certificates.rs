@@ -5,8 +5,11 @@ use std::path::Path;
 
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DistinguishedName, DnType,
-    ExtendedKeyUsagePurpose, IsCa, KeyPair, SanType,
+    ExtendedKeyUsagePurpose, IsCa, KeyPair, OtherNameValue, SanType,
 };
+
+/// What a name of another type is: how a directory names a user.
+const USER_PRINCIPAL: [u64; 10] = [1, 3, 6, 1, 4, 1, 311, 20, 2, 3];
 
 /// Writes a root, and a key pair that it has signed for `localhost` and `127.0.0.1`, as `ca.pem`,
 /// `cert.pem` and `key.pem`; and another with names of every kind for a client, as `client.pem` and
@@ -47,6 +50,10 @@ fn client() -> anyhow::Result<CertificateParams> {
         SanType::DnsName("other.client.example".try_into()?),
         SanType::Rfc822Name("mail@client.example".try_into()?),
         SanType::IpAddress([10, 0, 0, 1].into()),
+        SanType::OtherName((
+            USER_PRINCIPAL.to_vec(),
+            OtherNameValue::Utf8String("client@shop.example".to_owned()),
+        )),
     ];
     params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
     Ok(params)

@@ -3,7 +3,7 @@
 type Verdict = Result<(), String>;
 
 /// The operators that both our proxy and Envoy fill in.
-const OPERATORS: [&str; 100] = [
+const OPERATORS: [&str; 113] = [
     "START_TIME",
     "REQ",
     "REQ_WITHOUT_QUERY",
@@ -104,6 +104,19 @@ const OPERATORS: [&str; 100] = [
     "UPSTREAM_PEER_CERT",
     "UPSTREAM_PEER_CERT_V_START",
     "UPSTREAM_PEER_CERT_V_END",
+    "START_TIME_LOCAL",
+    "EMIT_TIME_LOCAL",
+    "LISTENER_NAME",
+    "UNIQUE_ID",
+    "CUSTOM_FLAGS",
+    "UPSTREAM_CONNECTION_ID",
+    "DOWNSTREAM_HANDSHAKE_DURATION",
+    "DOWNSTREAM_DIRECT_LOCAL_ADDRESS",
+    "DOWNSTREAM_DIRECT_LOCAL_ADDRESS_WITHOUT_PORT",
+    "DOWNSTREAM_DIRECT_LOCAL_PORT",
+    "DOWNSTREAM_PEER_ISSUER_SERIAL",
+    "DOWNSTREAM_PEER_OTHERNAME_SAN",
+    "DOWNSTREAM_LOCAL_OTHERNAME_SAN",
 ];
 
 /// The value of a header that is set: operators are closed and known, and no byte would end the

@@ -12,7 +12,7 @@ use ipnet::IpNet;
 use super::flags::ResponseFlags;
 use super::json::JsonFormat;
 use super::record::LogRecord;
-use super::time_format::write_time;
+use super::time_format::{write_local_time, write_time};
 use super::value::{address, certificate, number, text};
 
 /// What Envoy writes when no format is given.
@@ -94,6 +94,10 @@ pub(super) fn write_operator(
             write_time(out, format, at).is_ok()
         }),
         Operator::EmitTime(format) => write_time(out, format, SystemTime::now()).is_ok(),
+        Operator::LocalStartTime(format) => record
+            .start
+            .is_some_and(|at| write_local_time(out, format, at).is_ok()),
+        Operator::LocalEmitTime(format) => write_local_time(out, format, SystemTime::now()).is_ok(),
         Operator::Certificate(of, CertificateField::ValidFrom(format)) => {
             write_validity(certificate(*of, record), |(from, _)| from, format, out)
         }

@@ -112,6 +112,8 @@ pub struct LogRecord<'a> {
     pub tried_before: Option<&'a TriedBefore>,
     /// The proxy's end of the upstream connection.
     pub upstream_local: Option<SocketAddr>,
+    /// The number of the upstream connection; 0 without.
+    pub upstream_connection: u64,
     /// The endpoint.
     pub upstream_remote: Option<SocketAddr>,
     /// The cluster's name.
@@ -124,14 +126,20 @@ pub struct LogRecord<'a> {
     pub downstream_remote: Option<SocketAddr>,
     /// The peer of the downstream socket.
     pub downstream_direct_remote: Option<SocketAddr>,
+    /// Our end of the downstream socket, whatever the client wanted.
+    pub downstream_direct_local: Option<SocketAddr>,
     /// The server name of the TLS hello.
     pub server_name: &'a str,
     /// The route's name.
     pub route: &'a str,
+    /// The listener's name.
+    pub listener: &'a str,
     /// The filter chain's name.
     pub filter_chain: &'a str,
     /// The number of the downstream connection.
     pub connection_id: u64,
+    /// From the client's connection until TLS was established.
+    pub handshake_duration: Option<Duration>,
     /// TLS with the client.
     pub tls: Option<&'a Session>,
     /// TLS with the endpoint.

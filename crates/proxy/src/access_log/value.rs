@@ -16,6 +16,7 @@ use super::record::{HeaderLookup, LogRecord, TriedBefore};
 use super::requested;
 use crate::certificate::encoded;
 use crate::cluster::Address;
+use crate::uuid;
 
 /// The value of a numeric operator; `None` when it is not known, and for other operators.
 pub(super) fn number(operator: &Operator, record: &LogRecord<'_>) -> Option<u64> {
@@ -63,6 +64,8 @@ pub(super) fn number(operator: &Operator, record: &LogRecord<'_>) -> Option<u64>
         Operator::WireBytes(which) => Some(wire_bytes(*which, record)),
         Operator::UpstreamAttempts => Some(u64::from(record.attempts)),
         Operator::ConnectionId => Some(record.connection_id),
+        Operator::UpstreamConnectionId => Some(record.upstream_connection),
+        Operator::HandshakeDuration => millis(record.handshake_duration),
         Operator::GrpcStatusNumber => record.grpc_status().map(u64::from),
         _ => None,
     }
@@ -135,6 +138,9 @@ pub(super) fn text<'a>(operator: &Operator, record: &LogRecord<'a>) -> Option<Co
         Operator::RequestedServerName(source) => requested::server_name(*source, record),
         Operator::RouteName => known(record.route),
         Operator::FilterChainName => known(record.filter_chain),
+        Operator::ListenerName => known(record.listener),
+        Operator::UniqueId => Some(Cow::Owned(uuid::random_text())),
+        Operator::CustomFlags => Some(Cow::Borrowed("")),
         Operator::StreamId => header(record.request, "x-request-id", None),
         Operator::HostName => Some(Cow::Borrowed(host_name())),
         Operator::Certificate(of, field) => certificate_text(certificate(*of, record)?, field),
@@ -179,6 +185,7 @@ pub(super) fn address(of: AddressOf, record: &LogRecord<'_>) -> Option<SocketAdd
         AddressOf::DownstreamLocal => record.downstream_local,
         AddressOf::DownstreamRemote => record.downstream_remote,
         AddressOf::DownstreamDirectRemote => record.downstream_direct_remote,
+        AddressOf::DownstreamDirectLocal => record.downstream_direct_local,
     }
 }
 
@@ -241,6 +248,19 @@ fn certificate_text<'a>(
         CertificateField::Issuer => Cow::Borrowed(certificate.issuer()),
         CertificateField::Serial => Cow::Borrowed(certificate.serial()),
         CertificateField::Fingerprint => Cow::Owned(certificate.sha256()),
+        CertificateField::OldFingerprint => {
+            Cow::Owned(certificate.chain_sha1().next().unwrap_or_default())
+        }
+        CertificateField::OtherNames => list(certificate.other_names().collect()),
+        CertificateField::IssuerSerial => {
+            Cow::Owned(certificate.chain_serials().nth(1).unwrap_or_default())
+        }
+        CertificateField::IssuerFingerprint => {
+            Cow::Owned(certificate.chain_sha256().nth(1).unwrap_or_default())
+        }
+        CertificateField::ChainOldFingerprints => {
+            Cow::Owned(certificate.chain_sha1().collect::<Vec<_>>().join(","))
+        }
         CertificateField::ChainSerials => {
             Cow::Owned(certificate.chain_serials().collect::<Vec<_>>().join(","))
         }

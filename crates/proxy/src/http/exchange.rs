@@ -18,6 +18,7 @@ use crate::cluster::Endpoint;
 use crate::compiled::{Cluster, Config, HttpManager};
 use crate::listener::Connection;
 use crate::metadata::Metadata;
+use crate::upstream::OurEnd;
 use crate::worker::Worker;
 
 /// One exchange, from head to log line.
@@ -58,7 +59,7 @@ pub(super) struct Outcome {
     pub(super) details: Cow<'static, str>,
     pub(super) failure: String,
     pub(super) endpoint: Option<Arc<Endpoint>>,
-    pub(super) upstream_local: Option<SocketAddr>,
+    pub(super) upstream_local: OurEnd,
     /// What TLS with the endpoint established.
     pub(super) upstream_tls: Option<Arc<Session>>,
     /// What is spoken with the endpoint; `None` before there is a connection.

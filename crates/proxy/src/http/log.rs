@@ -81,7 +81,8 @@ impl Exchange<'_> {
             upstream_host: endpoint.map(|endpoint| &endpoint.address),
             upstream_name: endpoint.map_or("", |endpoint| &endpoint.hostname),
             tried_before: outcome.tried_before.as_deref(),
-            upstream_local: outcome.upstream_local,
+            upstream_local: outcome.upstream_local.address,
+            upstream_connection: outcome.upstream_local.number,
             upstream_remote: endpoint
                 .filter(|_| outcome.upstream_version.is_some())
                 .and_then(|endpoint| endpoint.address.ip()),

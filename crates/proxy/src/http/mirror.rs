@@ -233,7 +233,7 @@ impl Copy {
         let acquired = acquire(worker, &self.cluster, &self.endpoint, &wanted).await;
         let (acquired, _slot) = start::admit(acquired, &self.cluster, &self.limits)?;
         let mut head = self.head.clone();
-        if let Some(local) = acquired.local() {
+        if let Some(local) = acquired.local().address {
             // A copy comes from us, not from the client.
             let own = local.ip().to_string();
             let value = match head.headers.joined("x-forwarded-for") {

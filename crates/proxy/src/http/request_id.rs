@@ -3,6 +3,7 @@
 use ferromesh_http::Headers;
 
 use crate::compiled::{HttpManager, TraceSampling};
+use crate::uuid;
 use crate::worker::Worker;
 
 const NAME: &str = "x-request-id";
@@ -19,8 +20,9 @@ pub(super) fn apply(worker: &Worker, manager: &HttpManager, headers: &mut Header
     let ids = &manager.request_ids;
     let present = headers.find(NAME).is_some_and(|id| !id.is_empty());
     if ids.generate {
+        // A random one of version 4 is that of a request that is not traced.
         if !present || (edge && !ids.preserve_external) {
-            headers.set_own(NAME, &new_id(worker));
+            headers.set_own(NAME, &uuid::text([worker.random(), worker.random()]));
         } else if edge && ids.pack_trace_reason {
             // Why others traced it is not our reason.
             set_reason(headers, NOT_TRACED);
@@ -92,27 +94,6 @@ fn is_uuid(id: &[u8]) -> bool {
     id.len() == 36
 }
 
-/// A random UUID, version 4: a request that is not traced.
-fn new_id(worker: &Worker) -> [u8; 36] {
-    let high = (worker.random() & !0xf000) | 0x4000;
-    let low = (worker.random() & !(0b11 << 62)) | (0b10 << 62);
-    let bytes = (u128::from(high) << 64 | u128::from(low)).to_be_bytes();
-    let mut text = [b'-'; 36];
-    // The places of the sixteen bytes, two digits each.
-    const PLACES: [usize; 16] = [0, 2, 4, 6, 9, 11, 14, 16, 19, 21, 24, 26, 28, 30, 32, 34];
-    for (byte, place) in bytes.into_iter().zip(PLACES) {
-        let [high, low] = [byte >> 4, byte & 15].map(hex_digit);
-        text[place] = high;
-        text[place + 1] = low;
-    }
-    text
-}
-
-/// Without a table, so that the compiler works on many digits at once.
-fn hex_digit(value: u8) -> u8 {
-    value + if value < 10 { b'0' } else { b'a' - 10 }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -131,12 +112,6 @@ mod tests {
         }
         sample(sampling, true, &mut headers);
         headers.text(NAME).expect("set above").to_owned()
-    }
-
-    #[test]
-    fn digits_are_hexadecimal() {
-        let digits: Vec<u8> = (0..16).map(hex_digit).collect();
-        assert_eq!(digits, b"0123456789abcdef");
     }
 
     #[test]

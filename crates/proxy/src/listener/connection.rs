@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 use ferromesh_tls::{PeerCertificate, Session};
 use ferromesh_types::Str;
@@ -24,8 +25,8 @@ pub(crate) struct Connection {
     pub(crate) destination: SocketAddr,
     /// The client: the peer of the socket, or whom a PROXY protocol header names.
     pub(crate) peer: SocketAddr,
-    /// The peer of the socket.
-    pub(crate) direct: SocketAddr,
+    /// Both ends of the socket.
+    pub(crate) socket: Socket,
     /// The server name of the TLS hello; empty without.
     pub(crate) server_name: Str,
     /// The port that goes with the server name, where a filter says it.
@@ -40,8 +41,19 @@ pub(crate) struct Connection {
     pub(crate) process_gate: Rc<Gate>,
 }
 
+/// The ends of a downstream socket, whatever a redirection or a PROXY header says.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Socket {
+    /// Ours.
+    pub(crate) local: SocketAddr,
+    /// The other.
+    pub(crate) peer: SocketAddr,
+}
+
 /// What TLS with the client established.
 pub(crate) struct TlsPeer {
+    /// How long after the connection was accepted.
+    pub(crate) after: Duration,
     /// What the handshake established.
     pub(crate) session: Session,
     /// The protocol that ALPN agreed on.
@@ -49,13 +61,13 @@ pub(crate) struct TlsPeer {
 }
 
 impl Connection {
-    /// A connection of (client, peer of the socket) in clear text.
+    /// A connection of (client, where it wanted to go) in clear text.
     pub(super) fn plain(
         worker: &Worker,
         listener: &Arc<Listener>,
         chain: Arc<FilterChain>,
-        (peer, direct): (SocketAddr, SocketAddr),
-        destination: SocketAddr,
+        (peer, destination): (SocketAddr, SocketAddr),
+        socket: Socket,
     ) -> Self {
         Self {
             id: worker.connection_id(),
@@ -65,7 +77,7 @@ impl Connection {
             chain,
             destination,
             peer,
-            direct,
+            socket,
             server_name: Str::default(),
             named_port: None,
             tls: None,
@@ -105,10 +117,13 @@ impl Connection {
         LogRecord {
             downstream_local: Some(self.destination),
             downstream_remote: Some(self.peer),
-            downstream_direct_remote: Some(self.direct),
+            downstream_direct_remote: Some(self.socket.peer),
+            downstream_direct_local: Some(self.socket.local),
             server_name: &self.server_name,
+            listener: &self.listener.name,
             filter_chain: &self.chain.name,
             connection_id: self.id,
+            handshake_duration: self.tls.as_ref().map(|tls| tls.after),
             tls: self.tls.as_ref().map(|tls| &tls.session),
             metadata: Some(&self.metadata),
             ..LogRecord::default()

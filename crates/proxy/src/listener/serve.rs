@@ -13,7 +13,7 @@ use ferromesh_types::Str;
 use tokio::net::TcpStream;
 use tracing::debug;
 
-use super::connection::{Connection, TlsPeer};
+use super::connection::{Connection, Socket, TlsPeer};
 use super::inspect::{Findings, Inspection, Refused};
 use super::inspect_http::HttpKind;
 use super::server_first::{Asked, server_first};
@@ -44,7 +44,8 @@ pub(crate) async fn serve(
     stats.downstream_pre_cx_active().inc();
     let begun = Instant::now();
     // What looking takes is given back before the connection's long life begins.
-    let looking = look(&worker, &listener, &mut stream, (peer, destination));
+    let socket = Socket { local, peer };
+    let looking = look(&worker, &listener, &mut stream, destination, socket);
     let looked = Box::pin(looking).await;
     stats.downstream_pre_cx_active().dec();
     let (findings, fallback) = match looked {
@@ -53,11 +54,10 @@ pub(crate) async fn serve(
         Err(Refused::Closed) => return stats.downstream_listener_filter_remote_close().inc(),
         Err(Refused::ProxyHeader) => return stats.downstream_listener_filter_error().inc(),
     };
-    let direct = peer;
-    let (peer, destination) = findings.proxied.unwrap_or((peer, destination));
-    let Some(chain) = find_chain(&listener, &findings, destination, (peer, direct)) else {
+    let ends = findings.proxied.unwrap_or((peer, destination));
+    let Some(chain) = find_chain(&listener, &findings, ends, socket) else {
         stats.no_filter_chain_match().inc();
-        return log_unmatched(&listener, destination, peer, &findings);
+        return log_unmatched(&listener, ends, socket, &findings);
     };
     stats.downstream_cx_active().inc();
     // What was opened for another chain closes with `fallback`.
@@ -65,9 +65,9 @@ pub(crate) async fn serve(
     let accepted = Accepted {
         stream: Stream::Tcp(stream),
         findings,
-        destination,
-        peer,
-        direct,
+        begun,
+        ends,
+        socket,
         opened,
         handshake,
     };
@@ -82,9 +82,10 @@ pub(crate) async fn serve(
 struct Accepted {
     stream: Stream,
     findings: Findings,
-    destination: SocketAddr,
-    peer: SocketAddr,
-    direct: SocketAddr,
+    begun: Instant,
+    /// The client and where it wanted to go.
+    ends: (SocketAddr, SocketAddr),
+    socket: Socket,
     opened: Option<Fallback>,
     handshake: Handshake,
 }
@@ -97,7 +98,8 @@ async fn look(
     worker: &Rc<Worker>,
     listener: &Arc<Listener>,
     stream: &mut TcpStream,
-    (peer, destination): (SocketAddr, SocketAddr),
+    destination: SocketAddr,
+    socket: Socket,
 ) -> Result<(Findings, Option<Fallback>), Refused> {
     let mut inspection = Inspection::new(listener, destination.port());
     let mut fallback = None;
@@ -108,7 +110,7 @@ async fn look(
             worker,
             listener,
             destination,
-            peer,
+            socket,
         };
         server_first(&asked, &mut inspection, stream, &mut fallback).await?;
     }
@@ -144,8 +146,8 @@ fn hand_off(
 pub(super) fn find_chain(
     listener: &Listener,
     findings: &Findings,
-    destination: SocketAddr,
-    (peer, direct): (SocketAddr, SocketAddr),
+    (peer, destination): (SocketAddr, SocketAddr),
+    socket: Socket,
 ) -> Option<Arc<FilterChain>> {
     let offered: Vec<&str> = match (&findings.hello, findings.http) {
         (Some(hello), _) => hello.alpn.iter().map(Str::as_str).collect(),
@@ -163,7 +165,7 @@ pub(super) fn find_chain(
         transport_protocol: if hello.is_some() { "tls" } else { "raw_buffer" },
         application_protocols: &offered,
         source: Some(peer),
-        direct_source: Some(direct),
+        direct_source: Some(socket.peer),
     };
     listener.chains.find(&view).cloned()
 }
@@ -177,9 +179,9 @@ async fn take(
     let Accepted {
         stream,
         findings,
-        destination,
-        peer,
-        direct,
+        begun,
+        ends,
+        socket,
         opened,
         handshake,
     } = accepted;
@@ -188,14 +190,14 @@ async fn take(
         DownstreamTransport::Raw => (Transport::Plain(stream), findings.early, None),
         DownstreamTransport::Tls(server) => {
             let stream = Rewind::new(findings.early.freeze(), stream);
-            match open_tls(listener, &chain, server, stream).await {
+            match open_tls(listener, &chain, server, stream, begun).await {
                 Some((transport, tls)) => (transport, BytesMut::new(), Some(tls)),
                 None => return,
             }
         }
     };
     drop(handshake);
-    let mut connection = Connection::plain(worker, listener, chain, (peer, direct), destination);
+    let mut connection = Connection::plain(worker, listener, chain, ends, socket);
     connection.server_name = server_name.unwrap_or_default();
     connection.tls = tls;
     connection.metadata = findings.metadata;
@@ -228,6 +230,7 @@ async fn open_tls(
     chain: &FilterChain,
     server: &TlsServer,
     stream: Rewind<Stream>,
+    begun: Instant,
 ) -> Option<(Transport, TlsPeer)> {
     let handshake = server.accept(stream);
     let result = match chain.transport_timeout {
@@ -245,6 +248,7 @@ async fn open_tls(
         Ok(stream) => {
             listener.stats.ssl_handshake().inc();
             let tls = TlsPeer {
+                after: begun.elapsed(),
                 session: stream.session().with_local(server.local_certificate()),
                 alpn: stream.alpn().map(<[u8]>::to_vec),
             };
@@ -266,8 +270,8 @@ async fn open_tls(
 
 fn log_unmatched(
     listener: &Listener,
-    destination: SocketAddr,
-    peer: SocketAddr,
+    (peer, destination): (SocketAddr, SocketAddr),
+    socket: Socket,
     findings: &Findings,
 ) {
     let hello = findings.hello.as_ref();
@@ -277,7 +281,9 @@ fn log_unmatched(
         status_details: "filter_chain_not_found",
         downstream_local: Some(destination),
         downstream_remote: Some(peer),
-        downstream_direct_remote: Some(peer),
+        downstream_direct_remote: Some(socket.peer),
+        downstream_direct_local: Some(socket.local),
+        listener: &listener.name,
         server_name: hello
             .and_then(|hello| hello.server_name.as_deref())
             .unwrap_or_default(),

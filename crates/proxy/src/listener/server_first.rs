@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use tokio::net::TcpStream;
 
-use super::connection::Connection;
+use super::connection::{Connection, Socket};
 use super::inspect::{Inspection, Refused};
 use super::serve::find_chain;
 use crate::compiled::{DownstreamTransport, FilterChain, Listener, TcpProxy, TerminalFilter};
@@ -28,7 +28,7 @@ pub(super) struct Asked<'a> {
     pub(super) worker: &'a Rc<Worker>,
     pub(super) listener: &'a Arc<Listener>,
     pub(super) destination: SocketAddr,
-    pub(super) peer: SocketAddr,
+    pub(super) socket: Socket,
 }
 
 /// Looks until it is known which chain takes the connection. What was opened meanwhile is left in
@@ -47,9 +47,9 @@ pub(super) async fn server_first(
         return inspection.run(asked.listener, stream).await;
     }
     let findings = inspection.findings();
-    let direct = asked.peer;
-    let (peer, destination) = findings.proxied.unwrap_or((direct, asked.destination));
-    let Some(chain) = find_chain(asked.listener, findings, destination, (peer, direct)) else {
+    let socket = asked.socket;
+    let ends = findings.proxied.unwrap_or((socket.peer, asked.destination));
+    let Some(chain) = find_chain(asked.listener, findings, ends, socket) else {
         return inspection.run(asked.listener, stream).await;
     };
     let (DownstreamTransport::Raw, TerminalFilter::TcpProxy(settings)) =
@@ -59,8 +59,7 @@ pub(super) async fn server_first(
     };
     let (worker, listener) = (asked.worker, asked.listener);
     let connection = Arc::clone(&chain);
-    let mut connection =
-        Connection::plain(worker, listener, connection, (peer, direct), destination);
+    let mut connection = Connection::plain(worker, listener, connection, ends, socket);
     // Nothing is opened for who would be refused; the places are taken anew by who stays.
     let Ok(_slots) = admit(&mut connection).await else {
         return inspection.run(listener, stream).await;

@@ -58,7 +58,7 @@ impl Facts for ConnectionFacts<'_> {
     }
 
     fn direct_remote(&self) -> IpAddr {
-        self.0.direct.ip()
+        self.0.socket.peer.ip()
     }
 
     fn server_name(&self) -> &str {

@@ -1,7 +1,6 @@
 //! Bytes to a cluster and back.
 
 use std::io;
-use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
@@ -18,7 +17,7 @@ use crate::access_log::{LogRecord, ResponseFlags, log_all};
 use crate::cluster::{Endpoint, Finding, PickContext, Resource};
 use crate::compiled::{ClientChoice, Cluster, TcpProxy};
 use crate::listener::Connection;
-use crate::upstream::{ConnectOptions, Connected, connect};
+use crate::upstream::{ConnectOptions, Connected, OurEnd, connect};
 use crate::worker::{Transport, Worker};
 
 /// A connection to an endpoint that was opened for a client, or why there is none.
@@ -53,7 +52,7 @@ enum Joined {
 }
 
 impl Joined {
-    fn local(&self) -> Option<SocketAddr> {
+    fn local(&self) -> OurEnd {
         match self {
             Self::Connection(connected) => connected.local,
             Self::Tunnel(tunnel) => tunnel.local,
@@ -362,6 +361,8 @@ fn log(
     (received, sent): (u64, u64),
 ) {
     let cluster = outcome.cluster.as_ref();
+    let local = outcome.joined.as_ref().map(Joined::local);
+    let local = local.unwrap_or_default();
     let record = LogRecord {
         kind: "TcpConnectionEnd",
         start: Some(start),
@@ -379,7 +380,8 @@ fn log(
         upstream_tls: outcome.joined.as_ref().and_then(Joined::tls),
         upstream_name: outcome.endpoint.as_ref().map_or("", |up| &up.hostname),
         upstream_host: outcome.endpoint.as_ref().map(|endpoint| &endpoint.address),
-        upstream_local: outcome.joined.as_ref().and_then(Joined::local),
+        upstream_local: local.address,
+        upstream_connection: local.number,
         upstream_remote: (outcome.joined.as_ref())
             .and_then(|_| outcome.endpoint.as_ref()?.address.ip()),
         pool_wait: outcome.waited,

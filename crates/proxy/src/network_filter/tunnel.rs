@@ -6,7 +6,6 @@
 
 use std::future::poll_fn;
 use std::io;
-use std::net::SocketAddr;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -23,13 +22,13 @@ use crate::cluster::{Endpoint, LimitGuard};
 use crate::compiled::{Cluster, Tunneling};
 use crate::http::{Upstream, mutate, send_head, speak, take_place};
 use crate::listener::Connection;
-use crate::upstream::{Acquired, ConnectOptions, ResetReason, Wanted, acquire, hash_text};
+use crate::upstream::{Acquired, ConnectOptions, OurEnd, ResetReason, Wanted, acquire, hash_text};
 use crate::worker::Worker;
 
 /// An open tunnel.
 pub(super) struct Tunnel {
     /// Our end of the connection that it runs on.
-    pub(super) local: Option<SocketAddr>,
+    pub(super) local: OurEnd,
     upstream: Option<Upstream>,
     unread: Bytes,
     /// Whether the end of our bytes was sent.

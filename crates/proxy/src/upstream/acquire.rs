@@ -1,13 +1,12 @@
 //! A connection for one exchange: one that is kept, or a new one, within the circuit breakers.
 
-use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 
 use ferromesh_tls::Session;
 use thiserror::Error;
 
-use super::connect::{ConnectError, ConnectOptions, connect};
+use super::connect::{ConnectError, ConnectOptions, OurEnd, connect};
 use super::http1::Http1Upstream;
 use super::http2::{Http2Connection, Reservation};
 use super::pool::{Pool, PoolKey};
@@ -58,7 +57,7 @@ pub(crate) enum Acquired {
 
 impl Acquired {
     /// Our end of the connection.
-    pub(crate) fn local(&self) -> Option<SocketAddr> {
+    pub(crate) fn local(&self) -> OurEnd {
         match self {
             Self::Http1(lent) => lent.local,
             Self::Http2(reservation) => reservation.local(),

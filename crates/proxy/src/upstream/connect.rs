@@ -3,9 +3,10 @@
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
-use ferromesh_net::{ConnectSettings, KeepAlive, ProxyAddresses, proxy_header};
+use ferromesh_net::{ConnectSettings, KeepAlive, ProxyAddresses, Stream, proxy_header};
 use ferromesh_tls::{Session, TlsError};
 use ferromesh_types::Str;
 use thiserror::Error;
@@ -27,13 +28,32 @@ pub(crate) struct ConnectOptions {
     pub(crate) proxied: Option<ProxyAddresses>,
 }
 
+/// Our end of a connection to an endpoint.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct OurEnd {
+    /// Its address; none on a path of the file system.
+    pub(crate) address: Option<SocketAddr>,
+    /// The connection's number, unique in the process; 0 where there is no connection.
+    pub(crate) number: u64,
+}
+
+impl OurEnd {
+    fn of(stream: &Stream) -> Self {
+        static LAST: AtomicU64 = AtomicU64::new(0);
+        Self {
+            address: stream.local_address().ok().and_then(|local| local.ip()),
+            number: LAST.fetch_add(1, Ordering::Relaxed) + 1,
+        }
+    }
+}
+
 /// A connection that was made.
 #[derive(Debug)]
 pub(crate) struct Connected {
     /// Its bytes.
     pub(crate) transport: Transport,
     /// Our end.
-    pub(crate) local: Option<SocketAddr>,
+    pub(crate) local: OurEnd,
     /// Whether ALPN agreed on HTTP/2.
     pub(crate) is_http2: bool,
     /// What TLS established, where it is spoken.
@@ -166,7 +186,7 @@ async fn open(
     let stream = ferromesh_net::connect(&endpoint.address, &settings(cluster))
         .await
         .map_err(ConnectError::Socket)?;
-    let local = stream.local_address().ok().and_then(|local| local.ip());
+    let local = OurEnd::of(&stream);
     let mut stream = stream;
     if let Some(version) = endpoint.transport.proxy_header() {
         let header = proxy_header(version, options.proxied);

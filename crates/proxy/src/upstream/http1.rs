@@ -1,7 +1,6 @@
 //! An HTTP/1.1 connection to an endpoint, lent to one exchange at a time.
 
 use std::io;
-use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
@@ -11,7 +10,7 @@ use bytes::BytesMut;
 use ferromesh_http::http1::{Connection, Limits, NameCase};
 use ferromesh_tls::Session;
 
-use super::connect::{Connected, Link};
+use super::connect::{Connected, Link, OurEnd};
 use super::pool::Pool;
 use crate::compiled::{ConnectionLimits, UpstreamHttp};
 use crate::worker::Transport;
@@ -28,7 +27,7 @@ pub(crate) struct Http1Upstream {
     /// The codec on its socket.
     pub(crate) connection: Connection<Transport>,
     /// Our end.
-    pub(crate) local: Option<SocketAddr>,
+    pub(crate) local: OurEnd,
     /// What TLS established, where it is spoken.
     pub(crate) tls: Option<Arc<Session>>,
     /// Whether it carried a request before: then it may have died unnoticed.

@@ -2,7 +2,6 @@
 
 use std::cell::{Cell, RefCell};
 use std::future::{Future, poll_fn};
-use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -17,7 +16,7 @@ use ferromesh_tls::Session;
 use tokio::sync::Notify;
 use tracing::debug;
 
-use super::connect::{Connected, Link};
+use super::connect::{Connected, Link, OurEnd};
 use super::pool::Pool;
 use crate::compiled::{ConnectionLimits, Http2Settings};
 use crate::http::Keepalive;
@@ -27,7 +26,7 @@ use crate::worker::Transport;
 #[derive(Debug)]
 pub(crate) struct Http2Connection {
     sender: RefCell<ClientSender>,
-    local: Option<SocketAddr>,
+    local: OurEnd,
     tls: Option<Arc<Session>>,
     opened: Instant,
     /// When the last stream ended, while none is open.
@@ -258,7 +257,7 @@ impl Drop for Lease {
 
 impl Reservation {
     /// Our end of the connection.
-    pub(crate) fn local(&self) -> Option<SocketAddr> {
+    pub(crate) fn local(&self) -> OurEnd {
         self.lease.0.local
     }
 

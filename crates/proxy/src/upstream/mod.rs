@@ -13,7 +13,7 @@ use std::net::IpAddr;
 use ferromesh_route::key_hash::xx_hash;
 
 pub(crate) use acquire::{AcquireError, Acquired, Speak, Wanted, acquire};
-pub(crate) use connect::{ConnectOptions, Connected, connect};
+pub(crate) use connect::{ConnectOptions, Connected, OurEnd, connect};
 pub(crate) use http1::Http1Upstream;
 pub(crate) use http2::Http2Upstream;
 pub(crate) use pool::Pools;

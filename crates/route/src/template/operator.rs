@@ -17,6 +17,8 @@ pub enum AddressOf {
     DownstreamRemote,
     /// The peer of the downstream socket.
     DownstreamDirectRemote,
+    /// Our end of the downstream socket.
+    DownstreamDirectLocal,
 }
 
 /// Which part of an address is written.
@@ -112,10 +114,20 @@ pub enum CertificateField {
     Serial,
     /// Its SHA-256.
     Fingerprint,
+    /// Its SHA-1.
+    OldFingerprint,
+    /// Its names of other types.
+    OtherNames,
+    /// The serial number of its issuer's certificate, where that was shown.
+    IssuerSerial,
+    /// The SHA-256 of that.
+    IssuerFingerprint,
     /// The serial numbers of the chain that was shown.
     ChainSerials,
     /// The SHA-256 of each of that chain.
     ChainFingerprints,
+    /// The SHA-1 of each of that chain.
+    ChainOldFingerprints,
     /// All of it, as PEM with percent-encoding.
     Pem,
     /// Since when it is valid, in this format.
@@ -247,6 +259,10 @@ pub enum Operator {
     StartTime(Str),
     /// When the line is written, the same way.
     EmitTime(Str),
+    /// When the request began, in the machine's time zone.
+    LocalStartTime(Str),
+    /// When the line is written, in the machine's time zone.
+    LocalEmitTime(Str),
     /// A request header, or the second when the first is missing.
     RequestHeader(Str, Option<Str>),
     /// As `RequestHeader`, the query cut off.
@@ -332,8 +348,18 @@ pub enum Operator {
     RouteName,
     /// The filter chain's name.
     FilterChainName,
+    /// The listener's name.
+    ListenerName,
     /// The number of the downstream connection.
     ConnectionId,
+    /// The number of the upstream connection.
+    UpstreamConnectionId,
+    /// Another random identifier each time.
+    UniqueId,
+    /// Words that extensions put there, of which we have none: an empty text.
+    CustomFlags,
+    /// Milliseconds from the client's connection until TLS was established.
+    HandshakeDuration,
     /// The request's own identifier.
     StreamId,
     /// The host that the proxy runs on.

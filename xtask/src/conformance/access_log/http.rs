@@ -102,6 +102,20 @@ pub const OPERATORS: &[(&str, &str)] = &[
     ("any_sending", "%COMMON_DURATION(US_TX_BEG:US_TX_END:ms)%"),
     ("any_replying", "%COMMON_DURATION(DS_TX_BEG:DS_TX_END:ns)%"),
     ("any_connection", "%CONNECTION_ID%"),
+    ("any_upstream_connection", "%UPSTREAM_CONNECTION_ID%"),
+    ("any_unique", "%UNIQUE_ID%"),
+    ("listener", "%LISTENER_NAME%"),
+    ("custom_flags", "%CUSTOM_FLAGS%"),
+    ("custom_flags_text", "[%CUSTOM_FLAGS%]"),
+    (
+        "direct",
+        "%DOWNSTREAM_DIRECT_LOCAL_ADDRESS% %DOWNSTREAM_DIRECT_LOCAL_ADDRESS_WITHOUT_PORT(8)% %DOWNSTREAM_DIRECT_LOCAL_PORT%",
+    ),
+    ("handshake", "%DOWNSTREAM_HANDSHAKE_DURATION%"),
+    (
+        "zone",
+        "%START_TIME_LOCAL(%z %Z %Y)% %EMIT_TIME_LOCAL(%H %z)%",
+    ),
     (
         "any_ports",
         "%DOWNSTREAM_REMOTE_PORT% %UPSTREAM_LOCAL_PORT%",
