@@ -3,7 +3,7 @@
 type Verdict = Result<(), String>;
 
 /// The operators that both our proxy and Envoy fill in.
-const OPERATORS: [&str; 113] = [
+const OPERATORS: [&str; 118] = [
     "START_TIME",
     "REQ",
     "REQ_WITHOUT_QUERY",
@@ -117,6 +117,11 @@ const OPERATORS: [&str; 113] = [
     "DOWNSTREAM_PEER_ISSUER_SERIAL",
     "DOWNSTREAM_PEER_OTHERNAME_SAN",
     "DOWNSTREAM_LOCAL_OTHERNAME_SAN",
+    "DOWNSTREAM_PEER_FINGERPRINT_256",
+    "DOWNSTREAM_PEER_FINGERPRINT_1",
+    "DOWNSTREAM_PEER_CHAIN_FINGERPRINTS_256",
+    "DOWNSTREAM_PEER_CHAIN_FINGERPRINTS_1",
+    "DOWNSTREAM_PEER_ISSUER_FINGERPRINT_256",
 ];
 
 /// The value of a header that is set: operators are closed and known, and no byte would end the
@@ -146,7 +151,9 @@ pub(crate) fn header_value(text: &str) -> Verdict {
 
 /// The length of an operator without its first percent sign.
 fn operator(text: &str) -> Option<usize> {
-    let name = text.find(|letter: char| !(letter.is_ascii_uppercase() || letter == '_'))?;
+    let of_name =
+        |letter: char| letter.is_ascii_uppercase() || letter.is_ascii_digit() || letter == '_';
+    let name = text.find(|letter: char| !of_name(letter))?;
     if !OPERATORS.contains(&&text[..name]) {
         return None;
     }
@@ -228,6 +235,7 @@ mod tests {
             "a %REQ(:path?x):12% b",
             "%DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT%%%",
             "%START_TIME%",
+            "%DOWNSTREAM_PEER_FINGERPRINT_256%",
         ] {
             assert_eq!(header_value(good), Ok(()), "{good}");
         }
