@@ -8,7 +8,7 @@ use std::ops::Range;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, bail};
+use anyhow::bail;
 
 /// Above the ports that Istio's programs listen on without being told.
 const LOWEST: u16 = 20_000;
@@ -61,11 +61,8 @@ pub fn wait_for(port: u16) -> anyhow::Result<()> {
 }
 
 fn ours() -> Range<u16> {
-    let setting = std::fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range");
-    let first = setting.context("").and_then(|text| {
-        let first = text.split_whitespace().next().context("")?;
-        Ok(first.parse::<u16>()?)
-    });
+    let setting = std::fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range").ok();
+    let first = setting.and_then(|text| text.split_whitespace().next()?.parse().ok());
     below(first.unwrap_or(FIRST_OF_SYSTEM))
 }
 

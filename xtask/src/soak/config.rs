@@ -23,15 +23,12 @@ pub struct Ports {
 impl Ports {
     /// Ports that are free now.
     pub fn free() -> anyhow::Result<Self> {
-        let ports = (0..8)
-            .map(|_| free_port())
-            .collect::<anyhow::Result<Vec<u16>>>()?;
         Ok(Self {
-            http: ports[0],
-            tcp: ports[1],
-            tls: ports[2],
-            mutual: [ports[3], ports[4]],
-            extra: [ports[5], ports[6], ports[7]],
+            http: free_port()?,
+            tcp: free_port()?,
+            tls: free_port()?,
+            mutual: [free_port()?, free_port()?],
+            extra: [free_port()?, free_port()?, free_port()?],
         })
     }
 }
